@@ -7,7 +7,7 @@ class CalotypeError(Exception):
     """A refusal that says where, what was expected and what was found.
 
     ``where`` is an argument, a file or a tensor key; ``fix`` is what the reader can do next.
-    Subclasses also derive from the built-in exception that such a fault usually raises, so ``except ValueError`` keeps working.
+    Subclasses also derive from the built-in exception of such a fault, so ``except ValueError`` keeps working.
     """
 
     code = "error"
@@ -81,3 +81,9 @@ class Cancelled(CalotypeError):
     """The work was stopped on request; nothing of the pipeline changed."""
 
     code = "cancelled"
+
+
+class WriteError(CalotypeError, OSError):
+    """A file could not be written; what was there before still is."""
+
+    code = "write_error"

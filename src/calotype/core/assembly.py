@@ -1,0 +1,148 @@
+"""Pipelines from files and into files: an index that names components, and a folder for each."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from calotype.core.atomic import Saving, saving
+from calotype.core.config import ECOSYSTEM_VERSION
+from calotype.core.documents import read_json, to_json
+from calotype.core.errors import CorruptFile, InvalidArgument, UnknownArgument
+from calotype.core.files import HUB_NAMES, Source, locate
+from calotype.core.model import LOADING_NAMES, refuse_code
+from calotype.core.names import component_class
+
+if TYPE_CHECKING:
+    from calotype.core.pipeline import DiffusionPipeline
+
+logger = logging.getLogger("calotype.core.assembly")
+
+INDEX = "model_index.json"
+
+
+def class_name_of(name_or_path: str | os.PathLike[str], kwargs: Mapping[str, Any]) -> str:
+    """The pipeline class that a folder or a repository was saved from."""
+    source, _ = locate(name_or_path, {key: value for key, value in kwargs.items() if key in HUB_NAMES})
+    return read_index(source)["_class_name"]
+
+
+def read_index(source: Source) -> dict[str, Any]:
+    """The index of a pipeline's components, checked."""
+    where = source.where(INDEX)
+    index = read_json(source.file(INDEX), where)
+    if not isinstance(index.get("_class_name"), str):
+        raise CorruptFile(f"{where}: _class_name", "the name of a pipeline class", repr(index.get("_class_name")))
+    return index
+
+
+def load(cls: type[DiffusionPipeline], name_or_path: str | os.PathLike[str], kwargs: dict[str, Any]) -> Any:
+    """The pipeline that the index describes: of this class, or of the class it names where this is the base of all."""
+    from calotype.core.pipeline import DiffusionPipeline
+
+    refuse_code(kwargs)
+    source, given = locate(name_or_path, kwargs)
+    index = read_index(source)
+    target = component_class("diffusers", index["_class_name"], source.where(INDEX)) if cls is DiffusionPipeline else cls
+    if not issubclass(target, DiffusionPipeline):
+        raise CorruptFile(f"{source.where(INDEX)}: _class_name", "a pipeline class", target.__name__)
+    options = {name: given.pop(name) for name in LOADING_NAMES if name in given}
+    takes = target.init_defaults()
+    for name in given:
+        if name not in takes:
+            near = get_close_matches(name, [*takes, *LOADING_NAMES, *HUB_NAMES], 1)
+            fix = f"Did you mean {near[0]}?" if near else ""
+            raise UnknownArgument(name, f"a component of {target.__name__} or a way to load", "neither", fix)
+    parts = {name: given[name] if name in given else _part(source, index, name, target, options) for name in takes}
+    pipe = target(**{name: part for name, part in parts.items() if part is not inspect.Parameter.empty})
+    pipe.register_to_config(_name_or_path=source.told)
+    return pipe
+
+
+def _part(
+    source: Source, index: Mapping[str, Any], name: str, target: type[DiffusionPipeline], options: dict[str, Any]
+) -> Any:
+    """One argument of the pipeline's constructor: a component from its folder, or a plain value from the index."""
+    where, default = f"{source.where(INDEX)}: {name}", target.init_defaults()[name]
+    if name not in index:
+        if default is inspect.Parameter.empty and name not in target._optional_components:
+            raise CorruptFile(
+                where, "a component, as [library, class]", "nothing", f"Or pass {name}=... to from_pretrained."
+            )
+        return None if default is inspect.Parameter.empty else default
+    entry = index[name]
+    if not isinstance(entry, list):
+        if default is inspect.Parameter.empty or (default is not None and not isinstance(entry, type(default))):
+            raise CorruptFile(where, "a component, as [library, class]", repr(entry)[:80])
+        return entry
+    if len(entry) != 2 or not all(isinstance(word, (str, type(None))) for word in entry):
+        raise CorruptFile(where, "two names, as [library, class]", repr(entry)[:80])
+    if entry[1] is None:
+        return None
+    found: Any = component_class(entry[0], entry[1], source.where(INDEX))
+    return found.from_source(source.sub(name), **(_for_component(options, name) if issubclass(found, nn.Module) else {}))
+
+
+def _for_component(options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The loading options with the dtype of this component, where dtypes were given by name."""
+    chosen = dict(options)
+    for key in ("torch_dtype", "dtype"):
+        if isinstance(chosen.get(key), Mapping):
+            chosen[key] = chosen[key].get(name, chosen[key].get("default", torch.float32))
+    return chosen
+
+
+def save(
+    pipe: DiffusionPipeline, folder: str | os.PathLike[str], safe: bool, variant: str | None, shard: int | str | None
+) -> None:
+    """Write the components, then the index; under each name there is the old file or the new one."""
+    with saving(Path(folder)) as save:
+        for name, part in pipe.components.items():
+            part = getattr(part, "_orig_mod", part)  # what torch.compile wraps
+            if hasattr(part, "stage"):
+                part.stage(save, name, *((safe, variant, shard or "10GB") if isinstance(part, nn.Module) else ()))
+            elif part is not None:
+                _stage_foreign(save, name, part)
+        index = {"_class_name": type(pipe).__name__, "_diffusers_version": ECOSYSTEM_VERSION}
+        index |= {key: value for key, value in pipe.config.items() if not key.startswith("_")}
+        save.write(INDEX, [to_json(index).encode()])
+
+
+def _stage_foreign(save: Saving, name: str, part: Any) -> None:
+    """A component of another library writes itself; its files then take their places with ours."""
+    with tempfile.TemporaryDirectory() as aside:
+        part.save_pretrained(aside)
+        for path in sorted(Path(aside).rglob("*")):
+            if path.is_file():
+                save.write(f"{name}/{path.relative_to(aside).as_posix()}", [path.read_bytes()])
+
+
+def rebuild(cls: type[DiffusionPipeline], pipe: DiffusionPipeline, kwargs: dict[str, Any]) -> Any:
+    """A pipeline of this class from the components of another one and those given by name."""
+    dtype = kwargs.pop("torch_dtype", None) or kwargs.pop("dtype", None)
+    takes = cls.init_defaults()
+    known = {**pipe.config, **pipe.components}
+    unknown = next((name for name in kwargs if name not in takes), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, takes, 1)
+        fix = f"Did you mean {near[0]}?" if near else ""
+        raise UnknownArgument(unknown, f"one of {', '.join(takes)}", "another name", fix)
+    parts = {name: kwargs.get(name, known.get(name, default)) for name, default in takes.items()}
+    parts = {
+        name: None if value is inspect.Parameter.empty and name in cls._optional_components else value
+        for name, value in parts.items()
+    }
+    missing = [name for name, value in parts.items() if value is inspect.Parameter.empty]
+    if missing:
+        raise InvalidArgument(", ".join(missing), f"components for {cls.__name__}", f"none in {type(pipe).__name__}")
+    made = cls(**parts)
+    return made.to(dtype) if dtype is not None else made

@@ -1,0 +1,97 @@
+"""Every public name and the module it lives in. Files name classes too: they reach these and nothing else."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from calotype.core.errors import InvalidArgument
+
+_BY_MODULE = {
+    "core.config": ("ConfigMixin",),
+    "core.model": ("ModelMixin",),
+    "core.pipeline": ("DiffusionPipeline",),
+    "models.autoencoder_kl": ("AutoencoderKL",),
+    "models.image_processor": ("CLIPImageProcessor",),
+    "models.safety_checker": ("StableDiffusionSafetyChecker",),
+    "models.text_encoders": ("CLIPTextModel", "CLIPTextModelWithProjection"),
+    "models.tokenizer": ("CLIPTokenizer",),
+    "models.unet": ("UNet2DConditionModel",),
+    "models.vision": ("CLIPVisionModelWithProjection",),
+    "pipelines.auto": ("AutoPipelineForImage2Image", "AutoPipelineForInpainting", "AutoPipelineForText2Image"),
+    "pipelines.stable_diffusion.img2img": ("StableDiffusionImg2ImgPipeline",),
+    "pipelines.stable_diffusion.inpaint": ("StableDiffusionInpaintPipeline",),
+    "pipelines.stable_diffusion.output": ("StableDiffusionPipelineOutput",),
+    "pipelines.stable_diffusion.text2img": ("StableDiffusionPipeline",),
+    "schedulers.solver": ("KarrasDiffusionSchedulers", "SchedulerMixin"),
+    "schedulers.ddim": ("DDIMScheduler",),
+    "schedulers.ddpm": ("DDPMScheduler",),
+    "schedulers.deis_multistep": ("DEISMultistepScheduler",),
+    "schedulers.dpmsolver_multistep": ("DPMSolverMultistepScheduler",),
+    "schedulers.dpmsolver_sde": ("DPMSolverSDEScheduler",),
+    "schedulers.dpmsolver_singlestep": ("DPMSolverSinglestepScheduler",),
+    "schedulers.euler_discrete": ("EulerDiscreteScheduler",),
+    "schedulers.euler_ancestral_discrete": ("EulerAncestralDiscreteScheduler",),
+    "schedulers.flow_match_euler_discrete": ("FlowMatchEulerDiscreteScheduler",),
+    "schedulers.heun_discrete": ("HeunDiscreteScheduler",),
+    "schedulers.kdpm2_discrete": ("KDPM2DiscreteScheduler",),
+    "schedulers.kdpm2_ancestral_discrete": ("KDPM2AncestralDiscreteScheduler",),
+    "schedulers.lcm": ("LCMScheduler",),
+    "schedulers.lms_discrete": ("LMSDiscreteScheduler",),
+    "schedulers.pndm": ("PNDMScheduler",),
+    "schedulers.tcd": ("TCDScheduler",),
+    "schedulers.unclip": ("UnCLIPScheduler",),
+    "schedulers.unipc_multistep": ("UniPCMultistepScheduler",),
+}
+
+MODULES = {name: f"calotype.{module}" for module, names in _BY_MODULE.items() for name in names}
+PUBLIC = sorted(MODULES)
+
+# What files call classes that have another name here.
+ALIASES = {
+    "CLIPFeatureExtractor": "CLIPImageProcessor",
+    "CLIPImageProcessorFast": "CLIPImageProcessor",
+    "CLIPImageProcessorPil": "CLIPImageProcessor",
+    "CLIPTokenizerFast": "CLIPTokenizer",
+}
+
+# The libraries that model_index.json writes classes as; all others are "diffusers".
+LIBRARIES = {
+    "CLIPImageProcessor": "transformers",
+    "CLIPTextModel": "transformers",
+    "CLIPTextModelWithProjection": "transformers",
+    "CLIPTokenizer": "transformers",
+    "CLIPVisionModelWithProjection": "transformers",
+    "StableDiffusionSafetyChecker": "stable_diffusion",
+}
+
+
+def public(name: str) -> Any:
+    """The object of a public name, importing its module if nobody has yet."""
+    return getattr(import_module(MODULES[name]), name)
+
+
+def component_class(library: object, class_name: object, where: str) -> type[Any]:
+    """The class that a file names as ``[library, class]``; nothing outside the table is ever imported."""
+    name = ALIASES.get(str(class_name), str(class_name))
+    owner = LIBRARIES.get(name, "diffusers")
+    if name not in MODULES:
+        near = get_close_matches(name, MODULES, 3, 0.6)
+        fix = f"The nearest are {', '.join(near)}." if near else ""
+        raise InvalidArgument(f"{where}: {str(class_name)[:80]!r}", "the name of a class of calotype", "another", fix)
+    if library not in (owner, "calotype", "diffusers"):
+        raise InvalidArgument(f"{where}: {name}", f"it from {owner!r}", f"it from {str(library)[:80]!r}")
+    found = public(name)
+    if not isinstance(found, type):
+        raise InvalidArgument(f"{where}: {name}", "a class", type(found).__name__)
+    return found
+
+
+def written_as(part: object) -> list[str | None]:
+    """How model_index.json names a component: ``[library, class]``, both null where there is none."""
+    if part is None:
+        return [None, None]
+    kind = type(part)
+    library = LIBRARIES.get(kind.__name__) or kind.__module__.partition(".")[0].replace("calotype", "diffusers")
+    return [library, kind.__name__]

@@ -1,0 +1,205 @@
+"""The base of every pipeline: named components, where they are, and how they come and go. It knows no diffusion."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+import torch
+from torch import nn
+
+from calotype.core import assembly, progress
+from calotype.core.config import ConfigMixin, FrozenDict
+from calotype.core.errors import InvalidArgument
+from calotype.core.names import written_as
+from calotype.core.offload import ModelOffload, SequentialOffload, accelerator
+from calotype.core.story import Stream
+from calotype.ops.pictures import array_to_pil
+
+
+class DiffusionPipeline(ConfigMixin):
+    """Components under their names, loaded, saved and moved together; a call is a story told on a copy of it."""
+
+    config_name = "model_index.json"
+    model_cpu_offload_seq: ClassVar[str | None] = None
+    _optional_components: ClassVar[list[str]] = []
+    _exclude_from_cpu_offload: ClassVar[list[str]] = []
+    _callback_tensor_inputs: ClassVar[list[str]] = ["latents"]
+
+    # what each argument of a call may be, by name
+    argument_rules: ClassVar[Mapping[str, Callable[[str, Any], None]]] = {}
+    # arguments that a call keeps as ``_name``, where callbacks read and change them
+    live_settings: ClassVar[tuple[str, ...]] = ()
+
+    _component_names: tuple[str, ...] = ()
+    _progress_options: FrozenDict = FrozenDict()
+    _offload: ModelOffload | SequentialOffload | None = None
+    _stopped = False
+    _running: WeakSet[Any]
+
+    # ------------------------------------------------------------------ components
+
+    def register_modules(self, **modules: Any) -> None:
+        """Take components under these names."""
+        for name, module in modules.items():
+            setattr(self, name, module)
+        self._component_names = (*dict.fromkeys([*self._component_names, *modules]),)
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """The components by name, as another pipeline's constructor takes them."""
+        return {name: getattr(self, name) for name in self._component_names}
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The components that hold weights."""
+        return {name: part for name, part in self.components.items() if isinstance(part, nn.Module)}
+
+    @property
+    def config(self) -> FrozenDict:
+        parts = {name: written_as(part) for name, part in self.components.items()}
+        return FrozenDict({**self._recorded, **parts})
+
+    @property
+    def name_or_path(self) -> str | None:
+        return self._recorded.get("_name_or_path")
+
+    @classmethod
+    def init_defaults(cls) -> dict[str, Any]:
+        """What the constructor takes, by name, with ``inspect.Parameter.empty`` where it must be given."""
+        parameters = [*inspect.signature(cls.__init__).parameters.values()][1:]
+        return {p.name: p.default for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD}
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
+        """A pipeline from a folder or a Hub repository; components given by name take the place of loaded ones."""
+        return assembly.load(cls, pretrained_model_name_or_path, kwargs)
+
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        safe_serialization: bool = True,
+        variant: str | None = None,
+        max_shard_size: int | str | None = None,
+    ) -> None:
+        """Write every component into its folder, and the index that makes them a pipeline last."""
+        assembly.save(self, save_directory, safe_serialization, variant, max_shard_size)
+
+    @classmethod
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> Any:
+        """A pipeline of this class from another one's components, shared, not copied."""
+        return assembly.rebuild(cls, pipeline, kwargs)
+
+    # ------------------------------------------------------------------ places and types
+
+    @property
+    def device(self) -> torch.device:
+        return next((next(n.parameters()).device for n in self.networks.values()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next((next(n.parameters()).dtype for n in self.networks.values()), torch.float32)
+
+    @property
+    def _execution_device(self) -> torch.device:
+        return self._offload.device if self._offload else self.device
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """Move or cast every network, as ``torch.nn.Module.to`` does; returns the pipeline."""
+        dtype = kwargs.pop("torch_dtype", None) or kwargs.pop("dtype", None)
+        device = kwargs.pop("device", None)
+        kwargs.pop("silence_dtype_warnings", None)
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, torch.dtype):
+                dtype = value
+            elif isinstance(value, (str, int, torch.device)):
+                device = torch.device(value)
+            else:
+                raise InvalidArgument("to", "a device, a dtype, or both", repr(value))
+        if self._offload and device is not None:
+            self._remove_offload()
+        for network in self.networks.values():
+            network.to(device=device, dtype=dtype)
+        return self
+
+    def enable_model_cpu_offload(self, gpu_id: int | None = None, device: torch.device | str | None = None) -> None:
+        """Keep networks in main memory; each moves to the accelerator for its turn."""
+        self._remove_offload()
+        self._offload = ModelOffload(self._offloaded_networks(), accelerator(gpu_id, device))
+
+    def enable_sequential_cpu_offload(
+        self, gpu_id: int | None = None, device: torch.device | str | None = None
+    ) -> None:
+        """Keep networks in main memory; each layer moves to the accelerator for its turn."""
+        self._remove_offload()
+        self._offload = SequentialOffload(self._offloaded_networks(), accelerator(gpu_id, device))
+
+    def _offloaded_networks(self) -> list[nn.Module]:
+        return [network for name, network in self.networks.items() if name not in self._exclude_from_cpu_offload]
+
+    def _remove_offload(self) -> None:
+        if self._offload:
+            self._offload.remove()
+            self._offload = None
+
+    remove_all_hooks = _remove_offload
+
+    def maybe_free_model_hooks(self) -> None:
+        """Send home what an offloaded call left on the accelerator."""
+        if self._offload:
+            self._offload.free()
+
+    # ------------------------------------------------------------------ calls
+
+    def stream(self, *args: Any, **kwargs: Any) -> Stream:
+        """The same call, handed out step by step."""
+        return type(self).__call__.begin(self, *args, **kwargs)  # pyright: ignore
+
+    def for_one_call(self) -> Any:
+        """A copy for one call: it shares the components, but the scheduler and whatever the call sets are its own."""
+        call = copy.copy(self)
+        call._stopped, call._running = False, WeakSet()
+        if "scheduler" in self._component_names:
+            call.scheduler = copy.deepcopy(self.scheduler)  # pyright: ignore
+        self._calls.add(call)
+        return call
+
+    @property
+    def _calls(self) -> WeakSet[Any]:
+        return self.__dict__.setdefault("_running", WeakSet())
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether the call was asked to stop after its present step."""
+        return self._stopped
+
+    @property
+    def _interrupt(self) -> bool:
+        return self._stopped
+
+    @_interrupt.setter
+    def _interrupt(self, stop: bool) -> None:
+        """Set inside a callback it stops that call; set on the pipeline it stops the calls that are running."""
+        self._stopped = stop
+        for call in list(self._calls):
+            call._stopped = stop
+
+    # ------------------------------------------------------------------ small things
+
+    numpy_to_pil = staticmethod(array_to_pil)
+
+    def progress_bar(self, iterable: Iterable[Any] | None = None, total: float | None = None) -> Any:
+        """A progress bar with this pipeline's options."""
+        return progress.bar(iterable, total, **self._progress_options)
+
+    def set_progress_bar_config(self, **kwargs: Any) -> None:
+        """Options for tqdm, such as ``disable=True``."""
+        self._progress_options = FrozenDict(kwargs)
+
+    def __repr__(self) -> str:
+        lines = [f"  {name}: {type(part).__name__}" for name, part in self.components.items()]
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])

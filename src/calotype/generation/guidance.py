@@ -1,0 +1,40 @@
+"""Guidance: what becomes of a prediction made twice, without the prompt and with it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+
+class Guided(Protocol):
+    """The settings a guide reads anew at every step, as a callback may change them."""
+
+    @property
+    def guidance_scale(self) -> float: ...
+    @property
+    def guidance_rescale(self) -> float: ...
+
+
+def classifier_free(prediction: torch.Tensor, settings: Guided) -> torch.Tensor:
+    """Away from the unconditional half, towards the conditional one (arXiv:2207.12598)."""
+    without, within = prediction.chunk(2)
+    guided = without + settings.guidance_scale * (within - without)
+    return rescaled(guided, within, settings.guidance_rescale) if settings.guidance_rescale > 0 else guided
+
+
+def rescaled(guided: torch.Tensor, within: torch.Tensor, share: float) -> torch.Tensor:
+    """A share of the guided prediction with the spread of the conditional one: against overexposure (arXiv:2305.08891, 3.4)."""
+    axes = list(range(1, guided.ndim))
+    spread = within.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)
+    return share * (guided * spread) + (1 - share) * guided
+
+
+def guidance_embedding(scales: torch.Tensor, size: int = 512, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Sines and cosines of guidance scales, for networks that learned their guidance (arXiv:2210.03142): (len(scales), size)."""
+    half = size // 2
+    rate = torch.log(torch.tensor(10000.0)) / (half - 1)
+    frequencies = torch.exp(torch.arange(half, dtype=dtype) * -rate)
+    angles = scales.to(dtype)[:, None] * 1000.0 * frequencies[None, :]
+    embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
+    return torch.nn.functional.pad(embedding, (0, size % 2))

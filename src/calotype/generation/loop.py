@@ -1,0 +1,83 @@
+"""The one loop: predict, guide, step, keep, report. Every picture of every pipeline is made here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Protocol
+
+import torch
+
+from calotype.generation.guidance import classifier_free
+from calotype.generation.state import Start, State, Step, Told
+
+
+class Denoising(Protocol):
+    """What the loop needs of a pipeline's call."""
+
+    scheduler: Any
+
+    @property
+    def denoiser(self) -> Callable[..., Any]: ...
+    @property
+    def do_classifier_free_guidance(self) -> bool: ...
+    @property
+    def guidance_scale(self) -> float: ...
+    @property
+    def guidance_rescale(self) -> float: ...
+    @property
+    def interrupt(self) -> bool: ...
+    def denoiser_inputs(self, state: State, rows: int) -> dict[str, Any]: ...
+
+
+Guide = Callable[[torch.Tensor, Any], torch.Tensor]
+Report = Callable[[Any, int, torch.Tensor, State], State]
+Control = Callable[[torch.Tensor, torch.Tensor, int, dict[str, Any], bool], dict[str, Any]]
+
+
+def denoise(
+    call: Denoising,
+    start: Start,
+    told: Told,
+    *,
+    guide: Guide = classifier_free,
+    controls: Sequence[Control] = (),
+    generator: Any = None,
+    eta: float = 0.0,
+    on_step: Report | None = None,
+) -> Generator[Step, None, torch.Tensor]:
+    """Walk the timesteps from the start; yields every step, returns the last latents."""
+    scheduler = call.scheduler
+    options = step_options(scheduler, generator=generator, eta=eta)
+    state: State = {**told.state, **start.named, "latents": start.latents}
+    for i, t in enumerate(start.timesteps):
+        if call.interrupt:
+            break
+        doubled = call.do_classifier_free_guidance  # read anew: a callback may switch guidance off
+        sample = scheduler.scale_model_input(twice(state["latents"], doubled), t)
+        if start.channels:
+            sample = torch.cat([sample, *(twice(state[name], doubled) for name in start.channels)], dim=1)
+        inputs = call.denoiser_inputs(state, len(sample))
+        for control in controls:
+            inputs |= control(sample, t, i, inputs, doubled)
+        prediction = call.denoiser(sample, t, return_dict=False, **inputs)[0]
+        if doubled:
+            prediction = guide(prediction, call)
+        state["latents"] = scheduler.step(prediction, t, state["latents"], return_dict=False, **options)[0]
+        if start.keep:
+            state["latents"] = start.keep(state["latents"], i)
+        if on_step:
+            state |= on_step(call, i, t, state)
+        yield Step(i, len(start.timesteps), t, state)
+    return state["latents"]
+
+
+def twice(x: torch.Tensor, doubled: bool) -> torch.Tensor:
+    """The batch once for the unconditional and once for the conditional half, while guidance is on."""
+    return torch.cat([x, x]) if doubled else x
+
+
+def step_options(scheduler: Any, **offered: Any) -> dict[str, Any]:
+    """Of what a call can offer, what this scheduler's step takes."""
+    taken = inspect.signature(scheduler.step).parameters
+    return {name: value for name, value in offered.items() if name in taken}

@@ -1,0 +1,48 @@
+"""The values that travel through a generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+State = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the network is told, as named tensors that a callback may change; how many pictures that makes, of which type."""
+
+    state: State
+    batch: int
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where denoising begins: the first latents, the timesteps still to walk, and what ties them to a picture.
+
+    ``channels`` names tensors of ``named`` that are appended to the network's input; ``keep(latents, i)`` re-imposes
+    the known part after step ``i``.
+    """
+
+    latents: torch.Tensor
+    timesteps: torch.Tensor
+    channels: tuple[str, ...] = ()
+    keep: Callable[[torch.Tensor, int], torch.Tensor] | None = None
+    named: State = field(default_factory=dict[str, torch.Tensor])
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step that was taken: which, of how many, at which timestep, and the tensors after it."""
+
+    index: int
+    total: int
+    timestep: torch.Tensor
+    state: State
+
+    @property
+    def latents(self) -> torch.Tensor:
+        return self.state["latents"]

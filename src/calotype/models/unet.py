@@ -1,0 +1,254 @@
+"""The denoising network of Stable Diffusion and Kandinsky: down, middle and up, told the time and the words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import nn
+
+from calotype.core.config import register_to_config
+from calotype.core.errors import InvalidArgument
+from calotype.core.outputs import BaseOutput
+from calotype.core.schema import Count
+from calotype.models.layers.activations import activation
+from calotype.models.layers.conditioning import Conditioned
+from calotype.models.layers.embeddings import ImageHintTimeEmbedding
+from calotype.models.layers.switches import WithAttention
+from calotype.models.unet_blocks import DOWN, MID, UP, DownBlock, Level, MidBlock, Style, Told, UpBlock, kind_of
+
+Value = TypeVar("Value")
+
+
+@dataclass
+class UNet2DConditionOutput(BaseOutput):
+    """What the network predicts for the sample, in the sample's shape."""
+
+    sample: torch.Tensor
+
+
+@dataclass(frozen=True)
+class FreeU:
+    """Factors of the first two blocks on the way up: ``s`` of what they look back at, ``b`` of what comes to them."""
+
+    s1: float
+    s2: float
+    b1: float
+    b2: float
+
+    def stage(self, index: int) -> tuple[float, float] | None:
+        return {0: (self.s1, self.b1), 1: (self.s2, self.b2)}.get(index)
+
+
+class UNet2DConditionModel(Conditioned, WithAttention):
+    """Predicts the noise (or what the scheduler asks for) in latents, given a timestep and the words' states."""
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int | tuple[int, int] | None = None,
+        in_channels: Count = 4,
+        out_channels: Count = 4,
+        center_input_sample: bool = False,
+        flip_sin_to_cos: bool = True,
+        freq_shift: int = 0,
+        down_block_types: tuple[str, ...] = (
+            "CrossAttnDownBlock2D",
+            "CrossAttnDownBlock2D",
+            "CrossAttnDownBlock2D",
+            "DownBlock2D",
+        ),
+        mid_block_type: str | None = "UNetMidBlock2DCrossAttn",
+        up_block_types: tuple[str, ...] = (
+            "UpBlock2D",
+            "CrossAttnUpBlock2D",
+            "CrossAttnUpBlock2D",
+            "CrossAttnUpBlock2D",
+        ),
+        only_cross_attention: bool | tuple[bool, ...] = False,
+        block_out_channels: tuple[Count, ...] = (320, 640, 1280, 1280),
+        layers_per_block: Count | tuple[Count, ...] = 2,
+        downsample_padding: int = 1,
+        mid_block_scale_factor: float = 1,
+        dropout: float = 0.0,
+        act_fn: str = "silu",
+        norm_num_groups: Count = 32,
+        norm_eps: float = 1e-5,
+        cross_attention_dim: Count | tuple[Count, ...] = 1280,
+        transformer_layers_per_block: int | tuple[int | tuple[int, ...], ...] = 1,
+        reverse_transformer_layers_per_block: tuple[int | tuple[int, ...], ...] | None = None,
+        encoder_hid_dim: Count | None = None,
+        encoder_hid_dim_type: Literal["text_proj", "text_image_proj", "image_proj"] | None = None,
+        attention_head_dim: Count | tuple[Count, ...] = 8,
+        num_attention_heads: Count | tuple[Count, ...] | None = None,
+        dual_cross_attention: Literal[False] = False,
+        use_linear_projection: bool = False,
+        class_embed_type: Literal["timestep", "identity", "projection", "simple_projection"] | None = None,
+        addition_embed_type: Literal["text", "text_image", "text_time", "image", "image_hint"] | None = None,
+        addition_time_embed_dim: Count | None = None,
+        num_class_embeds: Count | None = None,
+        upcast_attention: bool = False,
+        resnet_time_scale_shift: Literal["default", "scale_shift"] = "default",
+        resnet_skip_time_act: bool = False,
+        resnet_out_scale_factor: float = 1.0,
+        time_embedding_type: Literal["positional", "fourier"] = "positional",
+        time_embedding_dim: Count | None = None,
+        time_embedding_act_fn: str | None = None,
+        timestep_post_act: str | None = None,
+        time_cond_proj_dim: Count | None = None,
+        conv_in_kernel: Count = 3,
+        conv_out_kernel: Count = 3,
+        projection_class_embeddings_input_dim: Count | None = None,
+        attention_type: Literal["default"] = "default",
+        class_embeddings_concat: bool = False,
+        mid_block_only_cross_attention: bool | None = None,
+        cross_attention_norm: Literal["layer_norm", "group_norm"] | None = None,
+        addition_embed_type_num_heads: Count = 64,
+    ) -> None:
+        super().__init__()
+        count = len(down_block_types)
+        channels = per_level("block_out_channels", block_out_channels, count)
+        per_level("up_block_types", up_block_types, count)
+        layers = per_level("layers_per_block", layers_per_block, count)
+        head_dims = per_level("attention_head_dim", attention_head_dim, count)
+        # checkpoints keep the number of heads under the name of their width, but for simple attention layers
+        heads = per_level("num_attention_heads", num_attention_heads or attention_head_dim, count)
+        states = per_level("cross_attention_dim", cross_attention_dim, count)
+        only_cross = per_level("only_cross_attention", only_cross_attention, count)
+        depths = per_level("transformer_layers_per_block", transformer_layers_per_block, count)
+        if reverse_transformer_layers_per_block is None:
+            depths_up = depths[::-1]
+        else:
+            name = "reverse_transformer_layers_per_block"
+            depths_up = per_level(name, reverse_transformer_layers_per_block, count)
+        self.conv_in = nn.Conv2d(in_channels, channels[0], conv_in_kernel, padding=(conv_in_kernel - 1) // 2)
+        style = Style(
+            temb_channels=self.make_conditioning(),
+            eps=norm_eps,
+            act_fn=act_fn,
+            groups=norm_num_groups,
+            dropout=dropout,
+            time_scale_shift=resnet_time_scale_shift,
+            skip_time_act=resnet_skip_time_act,
+            out_scale_factor=resnet_out_scale_factor,
+            downsample_padding=downsample_padding,
+            use_linear_projection=use_linear_projection,
+            upcast_attention=upcast_attention,
+            cross_attention_norm=cross_attention_norm,
+        )
+        levels = [Level(*each) for each in zip(channels, heads, head_dims, states, only_cross, strict=True)]
+        last = count - 1
+        self.down_blocks = nn.ModuleList(
+            DownBlock(
+                kind_of(DOWN, name, "down_block_types"),
+                style,
+                levels[i],
+                channels[max(i - 1, 0)],
+                per_level(f"transformer_layers_per_block[{i}]", depths[i], layers[i]),
+                downsample=i < last,
+            )
+            for i, name in enumerate(down_block_types)
+        )
+        self.up_blocks = nn.ModuleList(
+            UpBlock(
+                kind_of(UP, name, "up_block_types"),
+                style,
+                levels[last - i],
+                channels[min(last - i + 1, last)],
+                channels[max(last - i - 1, 0)],
+                per_level(f"transformer layers of up_block_types[{i}]", depths_up[i], layers[last - i] + 1),
+                upsample=i < last,
+            )
+            for i, name in enumerate(up_block_types)
+        )
+        self.mid_block = None
+        if mid_block_type is not None:
+            kind = kind_of(MID, mid_block_type, "mid_block_type")
+            told_only_cross = kind.attention == "simple" and (
+                only_cross_attention is True
+                if mid_block_only_cross_attention is None
+                else mid_block_only_cross_attention
+            )
+            depth = depths[-1] if isinstance(depths[-1], int) else depths[-1][0]
+            level = replace(levels[-1], only_cross_attention=told_only_cross)
+            self.mid_block = MidBlock(kind, style, level, [depth], mid_block_scale_factor)
+        self.conv_norm_out = nn.GroupNorm(norm_num_groups, channels[0], eps=norm_eps)
+        self.conv_act = activation(act_fn)
+        self.conv_out = nn.Conv2d(channels[0], out_channels, conv_out_kernel, padding=(conv_out_kernel - 1) // 2)
+        self.freeu: FreeU | None = None
+
+    def forward(
+        self,
+        sample: torch.Tensor,  # (batch, in_channels, height, width)
+        timestep: torch.Tensor | float,  # one for all, or (batch,)
+        encoder_hidden_states: torch.Tensor,  # (batch, length, width)
+        class_labels: torch.Tensor | None = None,
+        timestep_cond: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,  # both masks: (batch, keys), 1 where to look and 0 where not
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        added_cond_kwargs: Mapping[str, torch.Tensor] | None = None,
+        down_block_additional_residuals: Sequence[torch.Tensor] | None = None,
+        mid_block_additional_residual: torch.Tensor | None = None,
+        down_intrablock_additional_residuals: Sequence[torch.Tensor] | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+        return_dict: bool = True,
+    ) -> UNet2DConditionOutput | tuple[torch.Tensor]:
+        if down_block_additional_residuals is not None and mid_block_additional_residual is None:
+            fix = "An adapter's go into down_intrablock_additional_residuals."
+            raise InvalidArgument(
+                "mid_block_additional_residual", "the middle of a ControlNet's residuals", "None", fix
+            )
+        kwargs = self.known_to_processors(cross_attention_kwargs)
+        masks = as_scores(attention_mask, sample.dtype), as_scores(encoder_attention_mask, sample.dtype)
+        if self.config.center_input_sample:
+            sample = 2 * sample - 1
+        time = self.embed_time(sample, timestep, timestep_cond, class_labels)
+        time, states = self.embed_added(time, encoder_hidden_states, added_cond_kwargs)
+        told = Told(time, states, *masks, kwargs)
+        if isinstance(self.add_embedding, ImageHintTimeEmbedding):
+            sample = torch.cat([sample, self.add_embedding.embed_hint((added_cond_kwargs or {})["hint"])], dim=1)
+
+        sample = self.conv_in(sample)
+        seen, adapted = [sample], list(down_intrablock_additional_residuals or ())
+        for block in self.down_blocks:
+            sample, passed = block(sample, told, adapted.pop(0) if adapted else None)
+            seen += passed
+        if down_block_additional_residuals is not None:
+            if len(down_block_additional_residuals) != len(seen):
+                count = str(len(down_block_additional_residuals))
+                raise InvalidArgument("down_block_additional_residuals", f"{len(seen)} tensors", count)
+            seen = [skip + extra for skip, extra in zip(seen, down_block_additional_residuals, strict=True)]
+        if self.mid_block is not None:
+            sample = self.mid_block(sample, told)
+            if adapted and sample.shape == adapted[0].shape:  # adapters of SDXL have one more, for the middle
+                sample = sample + adapted[0]
+        if mid_block_additional_residual is not None:
+            sample = sample + mid_block_additional_residual
+        for i, block in enumerate(self.up_blocks):
+            sample = block(sample, seen, told, self.freeu and self.freeu.stage(i))
+        sample = self.conv_out(self.conv_act(self.conv_norm_out(sample)))
+        return UNet2DConditionOutput(sample) if return_dict else (sample,)
+
+    def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
+        """Weigh what the first two blocks on the way up hear (FreeU, arXiv 2309.11497); see ``FreeU``."""
+        self.freeu = FreeU(s1, s2, b1, b2)
+
+    def disable_freeu(self) -> None:
+        """Hear everything as it is again."""
+        self.freeu = None
+
+
+def per_level(name: str, value: Value | tuple[Value, ...], count: int) -> tuple[Value, ...]:
+    """The value for each of so many levels or layers: the same, or a tuple's, which must have as many."""
+    if not isinstance(value, tuple):
+        return (value,) * count
+    if len(value) != count:
+        raise InvalidArgument(name, f"one value, or {count} of them", f"{len(value)}: {value}")
+    return value
+
+
+def as_scores(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
+    """A mask of ones and zeros (batch, keys) as what is added to the scores (batch, 1, keys)."""
+    return None if mask is None else ((1 - mask.to(dtype)) * -10000.0).unsqueeze(1)

@@ -1,0 +1,80 @@
+"""Inpainting with Stable Diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import torch
+
+from calotype.core.story import story
+from calotype.generation.callbacks import Older, OnStepEnd, reports
+from calotype.generation.checks import as_generator, check_prompts, check_shape
+from calotype.generation.images import PipelineImageInput
+from calotype.generation.latents import from_mask, walk
+from calotype.generation.loop import denoise
+from calotype.generation.masks import Frame
+from calotype.generation.state import Step
+from calotype.pipelines.stable_diffusion.family import StableDiffusion
+
+
+class StableDiffusionInpaintPipeline(StableDiffusion):
+    """Pictures of a prompt within a mask, the rest of a picture kept."""
+
+    _callback_tensor_inputs = [*StableDiffusion._callback_tensor_inputs, "mask", "masked_image_latents"]
+    _trained_with = ("steps_offset", "skip_prk_steps")
+
+    @property
+    def reads_mask(self) -> bool:
+        """Whether the UNet was made for inpainting: it takes the mask and the masked picture beside the latents."""
+        return self.unet.config.in_channels == 2 * self.latent_channels + 1
+
+    @story
+    def __call__(
+        self,
+        prompt: str | list[str] | None = None,
+        image: PipelineImageInput | None = None,
+        mask_image: PipelineImageInput | None = None,
+        masked_image_latents: torch.Tensor | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        padding_mask_crop: int | None = None,
+        strength: float = 1.0,
+        num_inference_steps: int = 50,
+        timesteps: list[int] | None = None,
+        sigmas: list[float] | None = None,
+        guidance_scale: float = 7.5,
+        negative_prompt: str | list[str] | None = None,
+        num_images_per_prompt: int = 1,
+        eta: float = 0.0,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        ip_adapter_image: PipelineImageInput | None = None,
+        ip_adapter_image_embeds: list[torch.Tensor] | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        clip_skip: int | None = None,
+        callback_on_step_end: OnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006  (the peer's signature)
+        callback: Older | None = None,
+        callback_steps: int | None = None,
+    ) -> Generator[Step, None, Any]:
+        """Repaint what the mask shows white; every argument is explained in docs/parameters.md."""
+        height, width = self.size(height, width)
+        prompts = check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, self.text_width)
+        batch = prompts * num_images_per_prompt
+        generator = as_generator(generator, batch)
+        check_shape("latents", latents, self.latent_shape(batch, height, width))
+        check_shape("masked_image_latents", masked_image_latents, self.latent_shape(batch, height, width), spreads=True)
+        on_step = reports(self, callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps)
+        frame = Frame.around(image, mask_image, height, width, padding_mask_crop, output_type)
+        pixels, mask = frame.preprocess(self.image_processor, batch)
+
+        walked = walk(self, num_inference_steps, timesteps, sigmas, strength)
+        told = self.condition(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, num_images_per_prompt)
+        start = from_mask(self, pixels, mask, walked, told, generator, strength, latents, masked_image_latents)
+        latents = yield from denoise(self, start, told, generator=generator, eta=eta, on_step=on_step)
+        return frame.restore(self.deliver(latents, output_type, return_dict, generator), self.image_processor)

@@ -1,0 +1,164 @@
+"""Malformed calls: each is refused before any network runs, by an error that names the argument, what came and what would do.
+
+The table is one for all families: later ones add rows. A row is (which pipelines, changed arguments, error, words of its text).
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import calotype
+from calotype.core.errors import CalotypeError, InvalidArgument, NotFinite, UnknownArgument
+from tests.tiny import tiny_inputs, tiny_stable_diffusion
+
+NAN, INF = float("nan"), float("inf")
+TEXT2IMG, IMG2IMG, INPAINT = "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"
+EVERY = (TEXT2IMG, IMG2IMG, INPAINT)
+FROM_IMAGE = (IMG2IMG, INPAINT)
+SIZED = (TEXT2IMG, INPAINT)
+
+
+def rgb(width=32, height=32, mode="RGB"):
+    return Image.new(mode, (width, height))
+
+
+def cut_short():
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)).save(whole, "PNG")
+    return Image.open(io.BytesIO(whole.getvalue()[:-900]))
+
+
+def embeds(*shape, value=0.0):
+    return torch.full(shape, value)
+
+
+def wrong(name, values, kinds=EVERY, error=InvalidArgument):
+    return [(kinds, {name: value}, error, [name]) for value in values]
+
+
+ROWS = [
+    (EVERY, {"negativ_prompt": "x"}, UnknownArgument, ["negativ_prompt", "negative_prompt"]),
+    (EVERY, {"quality": 3}, UnknownArgument, ["quality"]),
+    *wrong("height", [0, -64, 15, "64", 2**40, 64.5, NAN, True, [64]], SIZED),
+    *wrong("width", [0, -8, 33, "32", 2**40, {}], SIZED),
+    *wrong("num_inference_steps", [0, -3, 2.5, None, "20", True, 1001, 10**9, NAN]),
+    *wrong("guidance_scale", [NAN, INF, -INF, "7.5", None, [7.5]]),
+    *wrong("guidance_rescale", [NAN, -0.1, 1.5, "1"], (TEXT2IMG,)),
+    *wrong("num_images_per_prompt", [0, -1, 1.5, "2", None]),
+    *wrong("eta", [NAN, INF, -1, "0"]),
+    *wrong("strength", [NAN, -0.1, 1.01, "0.5", None, INF], FROM_IMAGE),
+    *wrong("strength", [0, 1e-9], FROM_IMAGE),
+    *wrong("output_type", ["bogus", None, 3, "PIL"]),
+    *wrong("clip_skip", [-1, 99, 1.5, "1"]),
+    *wrong("prompt", [[], [1], ["a", None], b"bytes", 3, {"a": 1}, "\ud800", ["ok", "\udfff"], "x" * 32_769]),
+    (EVERY, {"prompt": ["a", None]}, InvalidArgument, ["prompt[1]", "NoneType"]),
+    (EVERY, {"prompt": None}, InvalidArgument, ["prompt", "prompt_embeds", "neither"]),
+    (EVERY, {"prompt_embeds": embeds(1, 77, 32)}, InvalidArgument, ["prompt", "prompt_embeds", "both"]),
+    *wrong("negative_prompt", [3, [1], ["a", "b", "c"], b"x", []]),
+    (EVERY, {"prompt": None, "prompt_embeds": embeds(1, 77, 31)}, InvalidArgument, ["prompt_embeds", "32", "31"]),
+    (EVERY, {"prompt": None, "prompt_embeds": embeds(77, 32)}, InvalidArgument, ["prompt_embeds", "(77, 32)"]),
+    (EVERY, {"prompt": None, "prompt_embeds": "words"}, InvalidArgument, ["prompt_embeds", "str"]),
+    (EVERY, {"prompt": None, "prompt_embeds": embeds(1, 77, 32, value=NAN)}, NotFinite, ["prompt_embeds"]),
+    (EVERY, {"negative_prompt": None, "negative_prompt_embeds": embeds(1, 77, 32, value=INF)}, NotFinite, ["negative_prompt_embeds"]),
+    (EVERY, {"negative_prompt_embeds": embeds(3, 77, 32)}, InvalidArgument, ["negative_prompt_embeds", "3"]),
+    (EVERY, {"prompt": None, "prompt_embeds": embeds(1, 77, 32), "negative_prompt_embeds": embeds(1, 50, 32)}, InvalidArgument, ["negative_prompt_embeds", "50"]),
+    *wrong("latents", [embeds(1, 4, 5, 5), embeds(1, 3, 16, 16), embeds(2, 4, 16, 16), np.zeros((1, 4, 16, 16)), torch.zeros(1, 4, 16, 16, dtype=torch.long), 3], SIZED),
+    (SIZED, {"latents": embeds(1, 4, 16, 16, value=NAN)}, NotFinite, ["latents"]),
+    *wrong("generator", [[], [torch.Generator()] * 3, "0", 1.5, -1, 2**64, True]),
+    *wrong("timesteps", [[1, 500, 900], [], [5000], [-1], [NAN]]),
+    *wrong("callback_on_step_end_tensor_inputs", [["noise"], ["latents", "x"]]),
+    *wrong("callback_on_step_end", [3]),
+    *wrong("callback", ["print"]),
+    *wrong("callback_steps", [0, -1, 1.5]),
+    *wrong("cross_attention_kwargs", [{"scale": NAN}, 3]),
+    *wrong("cross_attention_kwargs", [{"scal": 1.0}], error=UnknownArgument),
+    *wrong("ip_adapter_image", [rgb()]),
+    *wrong("ip_adapter_image_embeds", [[embeds(1, 1, 32)]]),
+    *wrong("image", [None, [], "picture.png", 3, [rgb(), None], [rgb(), np.zeros((32, 32, 3))], cut_short()], FROM_IMAGE),
+    *wrong("image", [rgb(1, 1), rgb(1, 40), [rgb(), rgb(48, 48)]], (IMG2IMG,)),
+    *wrong("image", [np.full((32, 32, 3), 7.0), np.zeros((32, 32, 5)), torch.zeros(5, 32, 32), np.zeros((0, 32, 3)), torch.zeros(3), [rgb()] * 2], FROM_IMAGE),
+    *wrong("image", [np.full((32, 32, 3), NAN), torch.full((3, 32, 32), INF)], FROM_IMAGE, NotFinite),
+    *wrong("mask_image", [None, [], "mask.png", [rgb(mode="L")] * 2, np.full((32, 32), 7.0), cut_short()], (INPAINT,)),
+    *wrong("mask_image", [np.full((32, 32), NAN, np.float32)], (INPAINT,), NotFinite),
+    *wrong("padding_mask_crop", [-1, 1.5, "4"], (INPAINT,)),
+    (INPAINT, {"padding_mask_crop": 4, "image": np.zeros((32, 32, 3)), "output_type": "pil"}, InvalidArgument, ["image", "PIL"]),
+    (INPAINT, {"padding_mask_crop": 4, "output_type": "np"}, InvalidArgument, ["output_type", "pil"]),
+    (INPAINT, {"padding_mask_crop": 4, "output_type": "pil", "mask_image": rgb(40, 40, "L")}, InvalidArgument, ["mask_image", "40x40"]),
+    *wrong("masked_image_latents", [embeds(1, 4, 3, 3), embeds(3, 4, 16, 16), "x"], (INPAINT,)),
+]  # fmt: skip
+CASES = [(kind, *row[1:]) for row in ROWS for kind in ((row[0],) if isinstance(row[0], str) else row[0])]
+
+
+@pytest.fixture(scope="module")
+def pipes():
+    return {kind: tiny_stable_diffusion(getattr(calotype, kind)) for kind in EVERY}
+
+
+@pytest.mark.parametrize(("kind", "changes", "error", "words"), CASES)
+def test_it_is_refused_before_any_network_runs(pipes, monkeypatch, kind, changes, error, words):
+    pipe = pipes[kind]
+
+    def run(*_, **__):
+        raise AssertionError("the denoiser ran")
+
+    monkeypatch.setattr(pipe.unet, "forward", run)
+    given = {"prompt": "a cube", "num_inference_steps": 4, "output_type": "np", **tiny_inputs(kind), **changes}
+    with pytest.raises(CalotypeError) as caught:
+        pipe(**given)
+    assert isinstance(caught.value, error), caught.value
+    for word in words:
+        assert word in str(caught.value)
+    assert "0x" not in str(caught.value)
+
+
+READABLE = {
+    "L": rgb(mode="L"),
+    "LA": rgb(mode="LA"),
+    "P": rgb(mode="P"),
+    "1": rgb(mode="1"),
+    "RGBA": rgb(mode="RGBA"),
+    "CMYK": rgb(mode="CMYK"),
+    "HSV": rgb(mode="HSV"),
+    "YCbCr": rgb(mode="YCbCr"),
+    "I;16": Image.fromarray(np.full((32, 32), 40_000, np.uint16)),
+    "I": rgb(mode="I"),
+    "F": rgb(mode="F"),
+    "bytes": np.zeros((32, 32, 3), np.uint8),
+    "byte tensor": torch.zeros(3, 32, 32, dtype=torch.uint8),
+    "alpha array": np.zeros((32, 32, 4), np.uint8),
+}
+
+
+@pytest.mark.parametrize("mode", READABLE)
+@pytest.mark.parametrize("kind", FROM_IMAGE)
+def test_pictures_of_every_mode_are_read(pipes, kind, mode):
+    given = {"prompt": "a cube", "num_inference_steps": 2, "output_type": "np", **tiny_inputs(kind), "image": READABLE[mode]}
+    assert pipes[kind](generator=0, **given).images.shape == (1, 32, 32, 3)
+
+
+def test_transparency_is_laid_over_white(pipes):
+    given = {"prompt": "a cube", "num_inference_steps": 4, "output_type": "np", "generator": 0}
+    white, clear = Image.new("RGB", (32, 32), "white"), Image.new("RGBA", (32, 32), (9, 9, 9, 0))
+    assert np.array_equal(*(pipes[IMG2IMG](image=image, **given).images for image in (white, clear)))
+
+
+def test_orientation_is_honoured(pipes):
+    wide = Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 32, 3), np.uint8))
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # to be seen turned by a quarter
+    wide.save(file, "PNG", exif=exif)
+    given = {"prompt": "a cube", "num_inference_steps": 4, "output_type": "np", "generator": 0}
+    turned = pipes[IMG2IMG](image=Image.open(file), **given).images
+    assert turned.shape == (1, 32, 16, 3)
+    assert np.array_equal(turned, pipes[IMG2IMG](image=wide.transpose(Image.Transpose.ROTATE_270), **given).images)
+
+
+def test_words_that_fall_off_are_said(pipes, caplog):
+    with caplog.at_level("WARNING", "calotype"):
+        pipes[TEXT2IMG]("cat " * 90 + "hello", height=32, width=32, num_inference_steps=1, output_type="latent")
+    assert "77" in caplog.text and "cat hello" in caplog.text

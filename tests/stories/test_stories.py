@@ -1,0 +1,173 @@
+"""What holds for every pipeline, whatever it makes: calls leave nothing behind, stream, cancel, and refuse what is wrong."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+import calotype
+from calotype.core.errors import CalotypeError, Cancelled, NotFinite, UnknownArgument
+from tests.tiny import tiny_inputs, tiny_stable_diffusion
+
+KINDS = ["StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"]
+SCHEDULERS = ["DDIMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "PNDMScheduler"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pipe(request):
+    return tiny_stable_diffusion(getattr(calotype, request.param))
+
+
+def run(pipe, seed=0, **changes):
+    given = {"prompt": "a cube", "num_inference_steps": 4, "output_type": "np", **tiny_inputs(type(pipe).__name__), **changes}
+    return pipe(generator=torch.Generator().manual_seed(seed), **given)
+
+
+def fingerprint(pipe):
+    """Everything that a call could have changed."""
+    settings = {k: repr(v) for k, v in vars(pipe).items() if k != "_running" and not isinstance(v, torch.nn.Module)}
+    weights = {f"{n}.{k}": v.clone() for n, net in pipe.networks.items() for k, v in net.state_dict().items()}
+    modules = {n: [sorted(vars(m)) for m in net.modules()] for n, net in pipe.networks.items()}
+    scheduler = {k: repr(v) for k, v in vars(pipe.scheduler).items()}
+    return settings, weights, modules, scheduler
+
+
+def assert_unchanged(before, after):
+    assert before[0] == after[0] and before[2] == after[2] and before[3] == after[3]
+    assert all(torch.equal(before[1][k], after[1][k]) for k in before[1])
+
+
+def test_a_call_leaves_the_pipeline_as_it_was(pipe):
+    before = fingerprint(pipe)
+    run(pipe)
+    assert_unchanged(before, fingerprint(pipe))
+
+
+def test_a_seed_gives_the_same_picture_again(pipe):
+    assert np.array_equal(run(pipe).images, run(pipe).images)
+    assert not np.array_equal(run(pipe).images, run(pipe, seed=1).images)
+
+
+def test_streaming_gives_the_picture_of_the_call(pipe):
+    given = dict(prompt="a cube", num_inference_steps=4, output_type="np", **tiny_inputs(type(pipe).__name__))
+    with pipe.stream(generator=torch.Generator().manual_seed(0), **given) as stream:
+        steps = list(stream)
+        assert [step.index for step in steps] == list(range(steps[0].total))
+        assert np.array_equal(stream.output.images, run(pipe).images)
+
+
+def test_cancelling_between_steps_leaves_the_pipeline_as_it_was(pipe):
+    before, expected = fingerprint(pipe), run(pipe).images
+    stream = pipe.stream(prompt="a cube", num_inference_steps=4, **tiny_inputs(type(pipe).__name__))
+    next(stream)
+    stream.cancel()
+    assert list(stream) == []
+    with pytest.raises(Cancelled):
+        _ = stream.output
+    assert_unchanged(before, fingerprint(pipe))
+    assert np.array_equal(run(pipe).images, expected)
+
+
+def test_a_failure_inside_a_callback_keeps_its_type_and_changes_nothing(pipe):
+    before = fingerprint(pipe)
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(pipe, callback_on_step_end=fail)
+    assert_unchanged(before, fingerprint(pipe))
+
+
+def test_interrupting_the_pipeline_stops_its_running_calls(pipe):
+    seen = []
+
+    def stop(call, i, t, tensors):
+        seen.append(i)
+        pipe._interrupt = True
+
+    run(pipe, callback_on_step_end=stop)
+    assert seen == [0]
+    seen.clear()
+    run(pipe, callback_on_step_end=lambda call, i, t, tensors: seen.append(i))
+    assert len(seen) > 1  # the next call is not interrupted
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_threads_on_one_pipeline_get_what_they_would_get_alone(pipe, scheduler):
+    pipe = type(pipe).from_pipe(pipe, scheduler=getattr(calotype, scheduler).from_config(pipe.scheduler.config))
+    pipe.set_progress_bar_config(disable=True)
+    steps = [3 + i for i in range(4)]
+    alone = [run(pipe, seed=i, num_inference_steps=steps[i]).images for i in range(4)]
+    together = [[None] * 3 for _ in range(4)]
+
+    def work(i):
+        for n in range(3):
+            together[i][n] = run(pipe, seed=i, num_inference_steps=steps[i]).images
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(alone[i], result) for i in range(4) for result in together[i])
+
+
+def test_a_misspelt_keyword_is_named_with_the_nearest(pipe):
+    with pytest.raises(UnknownArgument, match=r"negativ_prompt.*negative_prompt"):
+        run(pipe, negativ_prompt="x")
+
+
+def test_numbers_that_are_not_finite_never_become_a_picture(pipe):
+    def spoil(call, i, t, tensors):
+        return {"latents": tensors["latents"] * torch.nan}
+
+    with pytest.raises(NotFinite):
+        run(pipe, callback_on_step_end=spoil)
+
+
+def test_a_network_with_a_nan_never_makes_a_picture(pipe):
+    before = pipe.unet.conv_out.bias.data.clone()
+    pipe.unet.conv_out.bias.data.fill_(torch.nan)
+    try:
+        with pytest.raises(CalotypeError):
+            run(pipe)
+    finally:
+        pipe.unet.conv_out.bias.data.copy_(before)
+
+
+def test_pictures_of_a_batch_equal_pictures_alone(pipe):
+    generators = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
+    given = dict(prompt="a cube", num_inference_steps=4, output_type="np", **tiny_inputs(type(pipe).__name__))
+    both = pipe(generator=generators, num_images_per_prompt=2, **given).images
+    for seed, image in zip((3, 4), both):
+        assert np.abs(run(pipe, seed=seed).images[0] - image).max() < 1e-5
+
+
+def test_an_integer_is_a_seed(pipe):
+    given = dict(prompt="a cube", num_inference_steps=2, output_type="np", **tiny_inputs(type(pipe).__name__))
+    expected = pipe(generator=torch.Generator().manual_seed(7), **given).images
+    assert np.array_equal(pipe(generator=7, **given).images, expected)
+
+
+@pytest.mark.parametrize("switch", ["enable_model_cpu_offload", "enable_sequential_cpu_offload"])
+def test_offloading_changes_no_picture_and_is_taken_off_again(pipe, switch):
+    expected = run(pipe).images
+    offloaded = type(pipe).from_pipe(pipe)
+    offloaded.set_progress_bar_config(disable=True)
+    getattr(offloaded, switch)(device="cpu")
+    assert np.array_equal(run(offloaded).images, expected)
+    offloaded.remove_all_hooks()
+    for network in pipe.networks.values():
+        assert all("forward" not in vars(m) and not m._forward_pre_hooks and not m._forward_hooks for m in network.modules())
+
+
+def test_saved_and_loaded_it_makes_the_same_picture(pipe, tmp_path):
+    pipe.save_pretrained(tmp_path)
+    loaded = calotype.DiffusionPipeline.from_pretrained(tmp_path)
+    assert type(loaded) is type(pipe)
+    loaded.set_progress_bar_config(disable=True)
+    assert np.array_equal(run(loaded).images, run(pipe).images)

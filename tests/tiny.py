@@ -1,0 +1,172 @@
+"""Networks and tokenizers small enough to be made on the spot; the same seed makes the same one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from calotype.models.autoencoder_kl import AutoencoderKL
+from calotype.models.safety_checker import StableDiffusionSafetyChecker
+from calotype.models.text_encoders import CLIPTextModel, CLIPTextModelWithProjection
+from calotype.models.tokenizer import CLIPTokenizer
+from calotype.models.unet import UNet2DConditionModel
+from calotype.models.vision import CLIPVisionModelWithProjection
+from calotype.schedulers import DDIMScheduler
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+MERGES = [
+    "h e",
+    "l l",
+    "he ll",
+    "hell o</w>",
+    "c a",
+    "ca t</w>",
+    "ca t",
+    "a n",
+    "an d</w>",
+    "' s</w>",
+    "! !</w>",
+    "# #</w>",
+]
+
+
+def byte_letters() -> list[str]:
+    """The 256 letters that stand for bytes, printable ones for themselves."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    return [chr(byte) for byte in plain] + [chr(256 + place) for place in range(len(others))]
+
+
+def tiny_vocabulary() -> dict[str, int]:
+    letters = byte_letters()
+    tokens = [
+        *letters,
+        *(letter + "</w>" for letter in letters),
+        *(merge.replace(" ", "") for merge in MERGES),
+        START,
+        END,
+    ]
+    return {token: id for id, token in enumerate(tokens)}
+
+
+def tiny_tokenizer_folder(folder: Path, **settings: Any) -> Path:
+    """A folder with the files of a CLIP tokenizer: every byte, a few words."""
+    folder.mkdir(parents=True, exist_ok=True)
+    roles = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": END}
+    config = roles | {"model_max_length": 77, "tokenizer_class": "CLIPTokenizer"} | settings
+    (folder / "vocab.json").write_text(json.dumps(tiny_vocabulary()), encoding="utf-8")
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+TEXT_CONFIG: dict[str, Any] = {
+    "vocab_size": len(tiny_vocabulary()),
+    "hidden_size": 32,
+    "intermediate_size": 37,
+    "projection_dim": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "bos_token_id": tiny_vocabulary()[START],
+    "eos_token_id": tiny_vocabulary()[END],
+}
+
+
+def tiny_text_encoder(seed: int = 0, **config: Any) -> CLIPTextModel:
+    """A text encoder that reads what the tiny tokenizer writes."""
+    torch.manual_seed(seed)
+    return CLIPTextModel(**TEXT_CONFIG | config).eval()
+
+
+def tiny_projecting_text_encoder(seed: int = 0, **config: Any) -> CLIPTextModelWithProjection:
+    """A text encoder with a projection that reads what the tiny tokenizer writes."""
+    torch.manual_seed(seed)
+    return CLIPTextModelWithProjection(**TEXT_CONFIG | config).eval()
+
+
+VISION_CONFIG: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 37,
+    "projection_dim": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "image_size": 30,
+    "patch_size": 10,
+}
+
+
+def tiny_image_encoder(seed: int = 0, **config: Any) -> CLIPVisionModelWithProjection:
+    """An image encoder for images of 30 x 30."""
+    torch.manual_seed(seed)
+    return CLIPVisionModelWithProjection(**VISION_CONFIG | config).eval()
+
+
+VAE_CONFIG: dict[str, Any] = {
+    "block_out_channels": (8, 16),
+    "down_block_types": ("DownEncoderBlock2D",) * 2,
+    "up_block_types": ("UpDecoderBlock2D",) * 2,
+    "norm_num_groups": 4,
+    "sample_size": 32,
+}
+
+
+def tiny_vae(seed: int = 0, **config: Any) -> AutoencoderKL:
+    """An autoencoder whose latents are half as large as the picture."""
+    torch.manual_seed(seed)
+    return AutoencoderKL(**VAE_CONFIG | config).eval()
+
+
+def tiny_safety_checker(seed: int = 0) -> StableDiffusionSafetyChecker:
+    """A checker for images of 30 x 30, with concepts drawn at random."""
+    torch.manual_seed(seed)
+    checker = StableDiffusionSafetyChecker(vision_config=VISION_CONFIG, projection_dim=VISION_CONFIG["projection_dim"])
+    for parameter in (checker.concept_embeds, checker.special_care_embeds):
+        nn.init.normal_(parameter)
+    return checker.eval()
+
+
+def tiny_unet(seed: int = 0, **config: Any) -> UNet2DConditionModel:
+    """A UNet for latents of 16 x 16 that reads the tiny text encoder's states."""
+    torch.manual_seed(seed)
+    sizes = {"sample_size": 16, "block_out_channels": (32, 64), "layers_per_block": 1, "norm_num_groups": 8}
+    attention = {"cross_attention_dim": 32, "attention_head_dim": 4}
+    down, up = ("DownBlock2D", "CrossAttnDownBlock2D"), ("CrossAttnUpBlock2D", "UpBlock2D")
+    blocks = {"down_block_types": down, "up_block_types": up}
+    return UNet2DConditionModel(**sizes | attention | blocks | config).eval()
+
+
+def tiny_stable_diffusion(kind: type[Any], seed: int = 0, **parts: Any) -> Any:
+    """A Stable Diffusion pipeline of this class, without a safety checker."""
+    with TemporaryDirectory() as folder:
+        tokenizer = CLIPTokenizer.from_pretrained(tiny_tokenizer_folder(Path(folder)))
+    made = {
+        "vae": tiny_vae(seed),
+        "text_encoder": tiny_text_encoder(seed),
+        "tokenizer": tokenizer,
+        "unet": tiny_unet(seed),
+        "scheduler": DDIMScheduler(beta_schedule="scaled_linear", steps_offset=1, clip_sample=False),
+        "safety_checker": None,
+        "feature_extractor": None,
+        "requires_safety_checker": False,
+    }
+    pipe = kind(**made | parts)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def tiny_inputs(kind: str) -> dict[str, Any]:
+    """What a pipeline of this name needs beside a prompt, for a picture of 32 x 32."""
+    levels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    picture, mask = Image.fromarray(levels), Image.new("L", (32, 32))
+    mask.paste(255, (8, 8, 32, 16))
+    sized, pictured = {"height": 32, "width": 32}, {"image": picture, "strength": 0.8}
+    if "Img2Img" in kind:
+        return pictured
+    return {**sized, **pictured, "mask_image": mask} if "Inpaint" in kind else sized
