@@ -18,31 +18,25 @@ from calotype.pipelines.stable_diffusion.img2img import StableDiffusionImg2ImgPi
 from calotype.pipelines.stable_diffusion.inpaint import StableDiffusionInpaintPipeline as StableDiffusionInpaintPipeline
 from calotype.pipelines.stable_diffusion.output import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput
 from calotype.pipelines.stable_diffusion.text2img import StableDiffusionPipeline as StableDiffusionPipeline
-from calotype.schedulers.ddim import DDIMScheduler as DDIMScheduler
-from calotype.schedulers.ddpm import DDPMScheduler as DDPMScheduler
-from calotype.schedulers.deis_multistep import DEISMultistepScheduler as DEISMultistepScheduler
-from calotype.schedulers.dpmsolver_multistep import DPMSolverMultistepScheduler as DPMSolverMultistepScheduler
-from calotype.schedulers.dpmsolver_sde import DPMSolverSDEScheduler as DPMSolverSDEScheduler
-from calotype.schedulers.dpmsolver_singlestep import DPMSolverSinglestepScheduler as DPMSolverSinglestepScheduler
-from calotype.schedulers.euler_ancestral_discrete import (
-    EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler,
-)
-from calotype.schedulers.euler_discrete import EulerDiscreteScheduler as EulerDiscreteScheduler
-from calotype.schedulers.flow_match_euler_discrete import (
-    FlowMatchEulerDiscreteScheduler as FlowMatchEulerDiscreteScheduler,
-)
-from calotype.schedulers.heun_discrete import HeunDiscreteScheduler as HeunDiscreteScheduler
-from calotype.schedulers.kdpm2_ancestral_discrete import (
-    KDPM2AncestralDiscreteScheduler as KDPM2AncestralDiscreteScheduler,
-)
-from calotype.schedulers.kdpm2_discrete import KDPM2DiscreteScheduler as KDPM2DiscreteScheduler
-from calotype.schedulers.lcm import LCMScheduler as LCMScheduler
-from calotype.schedulers.lms_discrete import LMSDiscreteScheduler as LMSDiscreteScheduler
-from calotype.schedulers.pndm import PNDMScheduler as PNDMScheduler
-from calotype.schedulers.solver import KarrasDiffusionSchedulers as KarrasDiffusionSchedulers
-from calotype.schedulers.solver import SchedulerMixin as SchedulerMixin
-from calotype.schedulers.tcd import TCDScheduler as TCDScheduler
-from calotype.schedulers.unclip import UnCLIPScheduler as UnCLIPScheduler
-from calotype.schedulers.unipc_multistep import UniPCMultistepScheduler as UniPCMultistepScheduler
+from calotype.schedulers import DDIMScheduler as DDIMScheduler
+from calotype.schedulers import DDPMScheduler as DDPMScheduler
+from calotype.schedulers import DEISMultistepScheduler as DEISMultistepScheduler
+from calotype.schedulers import DPMSolverMultistepScheduler as DPMSolverMultistepScheduler
+from calotype.schedulers import DPMSolverSDEScheduler as DPMSolverSDEScheduler
+from calotype.schedulers import DPMSolverSinglestepScheduler as DPMSolverSinglestepScheduler
+from calotype.schedulers import EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler
+from calotype.schedulers import EulerDiscreteScheduler as EulerDiscreteScheduler
+from calotype.schedulers import FlowMatchEulerDiscreteScheduler as FlowMatchEulerDiscreteScheduler
+from calotype.schedulers import HeunDiscreteScheduler as HeunDiscreteScheduler
+from calotype.schedulers import KDPM2AncestralDiscreteScheduler as KDPM2AncestralDiscreteScheduler
+from calotype.schedulers import KDPM2DiscreteScheduler as KDPM2DiscreteScheduler
+from calotype.schedulers import KarrasDiffusionSchedulers as KarrasDiffusionSchedulers
+from calotype.schedulers import LCMScheduler as LCMScheduler
+from calotype.schedulers import LMSDiscreteScheduler as LMSDiscreteScheduler
+from calotype.schedulers import PNDMScheduler as PNDMScheduler
+from calotype.schedulers import SchedulerMixin as SchedulerMixin
+from calotype.schedulers import TCDScheduler as TCDScheduler
+from calotype.schedulers import UnCLIPScheduler as UnCLIPScheduler
+from calotype.schedulers import UniPCMultistepScheduler as UniPCMultistepScheduler
 
 __version__: str

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
 
 from calotype.models.text_encoders import CLIPTextModel, CLIPTextModelWithProjection
 from calotype.models.vision import CLIPVisionModelWithProjection
@@ -17,8 +16,10 @@ from tests.tiny import TEXT_CONFIG, VISION_CONFIG
 CONFIGS = {"CLIPText": transformers.CLIPTextConfig, "CLIPVision": transformers.CLIPVisionConfig}
 CLASSES = [CLIPTextModel, CLIPTextModelWithProjection, CLIPVisionModelWithProjection]
 TRUE_SIZES: dict[str, tuple[type, dict[str, Any]]] = {
-    "SD 1.5": (CLIPTextModel, {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}),
-    "SDXL's first": (CLIPTextModel, {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}),
+    "SD 1.5 and SDXL's first": (
+        CLIPTextModel,
+        {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
+    ),
     "SDXL's second": (
         CLIPTextModelWithProjection,
         {
@@ -110,13 +111,23 @@ def test_same_end_of_text_and_same_masked_reading(kind: type, eos: int) -> None:
 
 
 @torch.no_grad()
-def test_files_of_either_spelling_hold_the_same_encoder(tmp_path: Path) -> None:
-    ours, peer = pair(CLIPTextModel)
+@pytest.mark.parametrize("kind", CLASSES)
+def test_each_loads_what_the_other_saved(tmp_path: Path, kind: type) -> None:
+    ours, peer = pair(kind)
+    ours.save_pretrained(tmp_path / "ours")
     peer.save_pretrained(tmp_path / "peer")
-    written = load_file(tmp_path / "peer" / "model.safetensors")
-    assert {CLIPTextModel.old_keys(key) for key in written} == set(ours.state_dict())
-    ids = inputs(CLIPTextModel)
-    peer.config.save_pretrained(tmp_path / "ours")
-    save_file(ours.state_dict(), tmp_path / "ours" / "model.safetensors", {"format": "pt"})
-    again = transformers.CLIPTextModel.from_pretrained(tmp_path / "ours")
-    torch.testing.assert_close(again(ids)[0], ours(ids)[0], atol=1e-5, rtol=0)
+    given = inputs(kind)
+    expected = peer(given)[0]
+    for family in (kind, getattr(transformers, kind.__name__)):
+        for place in ("ours", "peer"):
+            torch.testing.assert_close(family.from_pretrained(tmp_path / place)(given)[0], expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_defaults_are_the_peers(kind: type) -> None:
+    family = CONFIGS["CLIPText" if "Text" in kind.__name__ else "CLIPVision"]
+    with torch.device("meta"):
+        ours, theirs = kind().config, family().to_dict()
+    assert {key: theirs[key] for key in ours if not key.startswith("_")} == {
+        key: value for key, value in ours.items() if not key.startswith("_")
+    }

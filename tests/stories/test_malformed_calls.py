@@ -6,6 +6,7 @@ The table is one for all families: later ones add rows. A row is (which pipeline
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 import calotype
-from calotype.core.errors import CalotypeError, InvalidArgument, NotFinite, UnknownArgument
+from calotype.core.errors import CalotypeError, CorruptFile, InvalidArgument, NotFinite, UnknownArgument
 from tests.tiny import tiny_inputs, tiny_stable_diffusion
 
 NAN, INF = float("nan"), float("inf")
@@ -79,11 +80,15 @@ ROWS = [
     *wrong("cross_attention_kwargs", [{"scal": 1.0}], error=UnknownArgument),
     *wrong("ip_adapter_image", [rgb()]),
     *wrong("ip_adapter_image_embeds", [[embeds(1, 1, 32)]]),
-    *wrong("image", [None, [], "picture.png", 3, [rgb(), None], [rgb(), np.zeros((32, 32, 3))], cut_short()], FROM_IMAGE),
+    *wrong("image", [None, [], "picture.png", 3, [rgb(), None], [rgb(), np.zeros((32, 32, 3))]], FROM_IMAGE),
+    *wrong("image", [cut_short(), [rgb(), cut_short()]], FROM_IMAGE, CorruptFile),
+    (IMG2IMG, {"image": [rgb(), rgb(48, 40)]}, InvalidArgument, ["image[1]", "32x32", "48x40"]),
+    *wrong("image", [rgb(20_000, 8)], (IMG2IMG,)),
     *wrong("image", [rgb(1, 1), rgb(1, 40), [rgb(), rgb(48, 48)]], (IMG2IMG,)),
     *wrong("image", [np.full((32, 32, 3), 7.0), np.zeros((32, 32, 5)), torch.zeros(5, 32, 32), np.zeros((0, 32, 3)), torch.zeros(3), [rgb()] * 2], FROM_IMAGE),
     *wrong("image", [np.full((32, 32, 3), NAN), torch.full((3, 32, 32), INF)], FROM_IMAGE, NotFinite),
-    *wrong("mask_image", [None, [], "mask.png", [rgb(mode="L")] * 2, np.full((32, 32), 7.0), cut_short()], (INPAINT,)),
+    *wrong("mask_image", [None, [], "mask.png", [rgb(mode="L")] * 2, np.full((32, 32), 7.0)], (INPAINT,)),
+    *wrong("mask_image", [cut_short()], (INPAINT,), CorruptFile),
     *wrong("mask_image", [np.full((32, 32), NAN, np.float32)], (INPAINT,), NotFinite),
     *wrong("padding_mask_crop", [-1, 1.5, "4"], (INPAINT,)),
     (INPAINT, {"padding_mask_crop": 4, "image": np.zeros((32, 32, 3)), "output_type": "pil"}, InvalidArgument, ["image", "PIL"]),
@@ -113,7 +118,31 @@ def test_it_is_refused_before_any_network_runs(pipes, monkeypatch, kind, changes
     assert isinstance(caught.value, error), caught.value
     for word in words:
         assert word in str(caught.value)
-    assert "0x" not in str(caught.value)
+    assert not re.search("0x[0-9a-f]{6}", str(caught.value))  # no addresses
+
+
+GRIDS = [
+    {"timesteps": [1, 500, 900]},
+    {"timesteps": []},
+    {"timesteps": [5000, 10]},
+    {"timesteps": [500, -1]},
+    {"timesteps": [NAN]},
+    {"timesteps": [500, 500]},
+    {"sigmas": [1.0, 2.0]},
+    {"sigmas": []},
+    {"sigmas": [NAN, 1.0]},
+    {"sigmas": [INF, 1.0]},
+    {"sigmas": [1.0, -1.0]},
+    {"timesteps": [900, 500], "sigmas": [2.0, 1.0]},
+]
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+@pytest.mark.parametrize("kind", EVERY)
+def test_grids_that_lead_nowhere_are_refused(pipes, kind, grid):
+    pipe = type(pipes[kind]).from_pipe(pipes[kind], scheduler=calotype.EulerDiscreteScheduler())
+    with pytest.raises(InvalidArgument, match="|".join(grid)):
+        pipe("a cube", output_type="latent", **tiny_inputs(kind), **grid)
 
 
 READABLE = {
@@ -162,3 +191,15 @@ def test_words_that_fall_off_are_said(pipes, caplog):
     with caplog.at_level("WARNING", "calotype"):
         pipes[TEXT2IMG]("cat " * 90 + "hello", height=32, width=32, num_inference_steps=1, output_type="latent")
     assert "77" in caplog.text and "cat hello" in caplog.text
+
+
+def test_a_size_that_is_rounded_is_said(pipes, caplog):
+    with caplog.at_level("WARNING", "calotype"):
+        pipes[IMG2IMG]("a cube", image=rgb(33, 34), num_inference_steps=2, output_type="latent", generator=0)
+    assert "33x34 becomes 32x34" in caplog.text
+
+
+def test_an_empty_mask_is_said(pipes, caplog):
+    with caplog.at_level("WARNING", "calotype"):
+        pipes[INPAINT]("a cube", **{**tiny_inputs(INPAINT), "mask_image": rgb(mode="L")}, num_inference_steps=2, output_type="latent")
+    assert "nothing is repainted" in caplog.text

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import calotype
-from calotype.core.errors import CalotypeError, Cancelled, NotFinite, UnknownArgument
+from calotype.core.offload import ENTRANCES
+from calotype.core.errors import CalotypeError, Cancelled, MissingDependency, NotFinite, UnknownArgument
 from tests.tiny import tiny_inputs, tiny_stable_diffusion
 
 KINDS = ["StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"]
@@ -26,11 +27,16 @@ def run(pipe, seed=0, **changes):
     return pipe(generator=torch.Generator().manual_seed(seed), **given)
 
 
+def hooked(module):
+    """Whether something stands between the module and its callers."""
+    return any(name in vars(module) for name in ENTRANCES) or bool(module._forward_pre_hooks or module._forward_hooks)
+
+
 def fingerprint(pipe):
     """Everything that a call could have changed."""
     settings = {k: repr(v) for k, v in vars(pipe).items() if k != "_running" and not isinstance(v, torch.nn.Module)}
     weights = {f"{n}.{k}": v.clone() for n, net in pipe.networks.items() for k, v in net.state_dict().items()}
-    modules = {n: [sorted(vars(m)) for m in net.modules()] for n, net in pipe.networks.items()}
+    modules = {n: [(k, type(m), hooked(m)) for k, m in net.named_modules()] for n, net in pipe.networks.items()}
     scheduler = {k: repr(v) for k, v in vars(pipe.scheduler).items()}
     return settings, weights, modules, scheduler
 
@@ -100,7 +106,7 @@ def test_interrupting_the_pipeline_stops_its_running_calls(pipe):
 def test_threads_on_one_pipeline_get_what_they_would_get_alone(pipe, scheduler):
     pipe = type(pipe).from_pipe(pipe, scheduler=getattr(calotype, scheduler).from_config(pipe.scheduler.config))
     pipe.set_progress_bar_config(disable=True)
-    steps = [3 + i for i in range(4)]
+    steps = [5 + i for i in range(4)]
     alone = [run(pipe, seed=i, num_inference_steps=steps[i]).images for i in range(4)]
     together = [[None] * 3 for _ in range(4)]
 
@@ -162,7 +168,7 @@ def test_offloading_changes_no_picture_and_is_taken_off_again(pipe, switch):
     assert np.array_equal(run(offloaded).images, expected)
     offloaded.remove_all_hooks()
     for network in pipe.networks.values():
-        assert all("forward" not in vars(m) and not m._forward_pre_hooks and not m._forward_hooks for m in network.modules())
+        assert not any(hooked(module) for module in network.modules())
 
 
 def test_saved_and_loaded_it_makes_the_same_picture(pipe, tmp_path):
@@ -171,3 +177,33 @@ def test_saved_and_loaded_it_makes_the_same_picture(pipe, tmp_path):
     assert type(loaded) is type(pipe)
     loaded.set_progress_bar_config(disable=True)
     assert np.array_equal(run(loaded).images, run(pipe).images)
+
+
+def test_xformers_are_asked_for_by_name_where_they_are_missing(pipe):
+    with pytest.raises(MissingDependency, match="xformers"):
+        pipe.enable_xformers_memory_efficient_attention()
+    pipe.disable_xformers_memory_efficient_attention()
+
+
+def test_switches_are_taken_back_exactly(pipe):
+    before, expected = fingerprint(pipe), run(pipe).images
+    pipe.enable_attention_slicing("max")
+    pipe.enable_vae_slicing()
+    pipe.enable_vae_tiling()
+    pipe.enable_freeu(0.9, 0.2, 1.2, 1.4)
+    pipe.fuse_qkv_projections()
+    assert not np.array_equal(run(pipe).images, expected)
+    pipe.unfuse_qkv_projections()
+    pipe.disable_freeu()
+    pipe.disable_vae_tiling()
+    pipe.disable_vae_slicing()
+    pipe.disable_attention_slicing()
+    assert_unchanged(before, fingerprint(pipe))
+    assert np.array_equal(run(pipe).images, expected)
+
+
+def test_a_compiled_pipeline_makes_the_same_picture(pipe):
+    expected = run(pipe).images
+    compiled = tiny_stable_diffusion(type(pipe))
+    compiled.compile(backend="eager")
+    assert np.abs(run(compiled).images - expected).max() < 1e-5

@@ -62,6 +62,9 @@ def load(cls: type[DiffusionPipeline], name_or_path: str | os.PathLike[str], kwa
             near = get_close_matches(name, [*takes, *LOADING_NAMES, *HUB_NAMES], 1)
             fix = f"Did you mean {near[0]}?" if near else ""
             raise UnknownArgument(name, f"a component of {target.__name__} or a way to load", "neither", fix)
+    strange = [name for name in index if name not in takes and not name.startswith("_")]
+    if strange:
+        logger.warning("%s has no use for %s of %s", target.__name__, ", ".join(strange), source.where(INDEX))
     parts = {name: given[name] if name in given else _part(source, index, name, target, options) for name in takes}
     pipe = target(**{name: part for name, part in parts.items() if part is not inspect.Parameter.empty})
     pipe.register_to_config(_name_or_path=source.told)

@@ -47,6 +47,8 @@ class DiffusionPipeline(ConfigMixin):
         """Take components under these names."""
         for name, module in modules.items():
             setattr(self, name, module)
+        # the config names components, and must not keep alive one that was replaced
+        self._recorded = FrozenDict({name: value for name, value in self._recorded.items() if name not in modules})
         self._component_names = (*dict.fromkeys([*self._component_names, *modules]),)
 
     @property

@@ -79,7 +79,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         raise CorruptFile(str(path), f"a header of {length:,} bytes", f"{len(text):,}", AGAIN)
     if not text.startswith(b"{"):
         _refuse(path, "a header that starts with '{'", repr(text[:1])[1:])
-    document = parse_json(text, f"{path}: header")
+    document = parse_json(text.rstrip(b"\0"), f"{path}: header")  # some writers pad with NUL
     metadata = document.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         _refuse(path, "__metadata__ of strings", "something else")
@@ -110,7 +110,7 @@ def _length(path: Path, start: bytes, size: int) -> int:
 
 def _entry(path: Path, key: str, told: Any, data: int) -> Entry:
     where = f"{path}, key {key!r}"
-    if not isinstance(told, Mapping) or set(told) != {"dtype", "shape", "data_offsets"}:
+    if not isinstance(told, Mapping) or not told.keys() >= {"dtype", "shape", "data_offsets"}:
         _refuse(where, "dtype, shape and data_offsets", str(told)[:80])
     dtype, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from calotype.core.errors import CorruptFile, IncompatibleWeights
-from calotype.core.safetensors_header import Entry, read_header
+from calotype.core.safetensors_header import BITS, Entry, read_header
 
 CHUNK = 2**23  # bytes: measured, 2 MB and 16 MB are slower, and so is a second thread beside those of torch
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "lustre", "ceph"}
@@ -29,6 +29,7 @@ DTYPES = {
     "F8_E4M3FNUZ": torch.float8_e4m3fnuz, "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
 }  # fmt: skip
 _SPELLED = {dtype: name for name, dtype in DTYPES.items()}
+_RANKS = {name: rank for rank, name in enumerate(BITS)}
 
 
 @dataclass(frozen=True)
@@ -149,15 +150,16 @@ def may_alias(path: Path) -> bool:
 
 
 def safetensors_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> Iterator[memoryview]:
-    """A safetensors file in pieces, laid out as everywhere: wide types first, then by name, so that all are aligned."""
-    order = sorted(tensors, key=lambda key: (-tensors[key].dtype.itemsize, key))
+    """A safetensors file in pieces, laid out as everywhere: by type, wide ones first so that all are aligned, and name."""
+    odd = next((key for key, tensor in tensors.items() if tensor.dtype not in _SPELLED), None)
+    if odd is not None:
+        raise IncompatibleWeights(f"key {odd!r}", f"one of the types {', '.join(DTYPES)}", str(tensors[odd].dtype))
+    order = sorted(tensors, key=lambda key: (-_RANKS[_SPELLED[tensors[key].dtype]], key))
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
     for key in order:
         tensor = tensors[key]
         end = offset + tensor.numel() * tensor.dtype.itemsize
-        if tensor.dtype not in _SPELLED:
-            raise IncompatibleWeights(f"key {key!r}", f"one of the types {', '.join(DTYPES)}", str(tensor.dtype))
         header[key] = {"dtype": _SPELLED[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, end]}
         offset = end
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()

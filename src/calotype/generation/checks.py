@@ -10,10 +10,9 @@ from typing import Any
 import torch
 
 from calotype.core.errors import InvalidArgument, NotFinite
-from calotype.generation.images import OUTPUT_TYPES
+from calotype.generation.images import LONGEST_SIDE, OUTPUT_TYPES
 
 LONGEST_PROMPT = 32_768  # characters
-LONGEST_SIDE = 16_384  # pixels
 
 Rule = Callable[[str, Any], None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import torch
@@ -30,11 +31,11 @@ def rescaled(guided: torch.Tensor, within: torch.Tensor, share: float) -> torch.
     return share * (guided * spread) + (1 - share) * guided
 
 
-def guidance_embedding(scales: torch.Tensor, size: int = 512, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Sines and cosines of guidance scales, for networks that learned their guidance (arXiv:2210.03142): (len(scales), size)."""
-    half = size // 2
-    rate = torch.log(torch.tensor(10000.0)) / (half - 1)
+def guidance_embedding(w: torch.Tensor, embedding_dim: int = 512, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Sines and cosines of guidance scales, for networks that learned their guidance (arXiv:2210.03142): (len(w), dim)."""
+    half = embedding_dim // 2
+    rate = math.log(10000.0) / (half - 1)
     frequencies = torch.exp(torch.arange(half, dtype=dtype) * -rate)
-    angles = scales.to(dtype)[:, None] * 1000.0 * frequencies[None, :]
+    angles = w.to(dtype)[:, None] * 1000.0 * frequencies[None, :]
     embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
-    return torch.nn.functional.pad(embedding, (0, size % 2))
+    return torch.nn.functional.pad(embedding, (0, embedding_dim % 2))

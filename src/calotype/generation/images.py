@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter, ImageOps
 from torch.nn import functional as F
 
 from calotype.core.config import ConfigMixin, register_to_config
-from calotype.core.errors import InvalidArgument, NotFinite
+from calotype.core.errors import CorruptFile, InvalidArgument, NotFinite
 from calotype.ops.pictures import WIDE_MODES, array_to_pil, array_to_tensor, pil_to_array, plain, tensor_to_array, upright
 
 logger = logging.getLogger("calotype.generation.images")
@@ -29,6 +29,7 @@ RESAMPLINGS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+LONGEST_SIDE = 16_384  # pixels
 RESIZE_MODES = ("default", "fill", "crop")
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 
@@ -102,9 +103,10 @@ class VaeImageProcessor(ConfigMixin):
         self, pictures: Sequence[Any], height: int | None, width: int | None, mode: str, box: Box | None, name: str
     ) -> torch.Tensor:
         images: list[Image.Image] = [loaded(picture, f"{name}[{i}]") for i, picture in enumerate(pictures)]
-        sizes = {image.size for image in images}
-        if len(sizes) > 1 and (height is None or width is None) and box is None:
-            raise InvalidArgument(name, "pictures of one size", " and ".join(f"{w}x{h}" for w, h in sorted(sizes)))
+        for i, image in enumerate(images):
+            if image.size != images[0].size and (height is None or width is None) and box is None:
+                told, found = (f"{width}x{height}" for width, height in (images[0].size, image.size))
+                raise InvalidArgument(f"{name}[{i}]", f"the size of the first, {told}", found)
         grey = self.config.do_convert_grayscale  # a mask is resized in its own colours and made grey after, as the peer does
         images = [upright(image) if grey else self.convert_to_rgb(image) for image in images]
         if box is not None:
@@ -145,8 +147,10 @@ class VaeImageProcessor(ConfigMixin):
             own = image.shape[-2:] if isinstance(image, torch.Tensor) else image.shape[1:3]
         factor: int = self.config.vae_scale_factor
         high, wide = (size if asked is None else asked for asked, size in zip((height, width), own))
-        if high < factor or wide < factor:
-            raise InvalidArgument("image", f"at least {factor} pixels in height and width", f"{own[1]}x{own[0]}")
+        if min(high, wide) < factor or max(high, wide) > LONGEST_SIDE:
+            raise InvalidArgument("image", f"{factor} to {LONGEST_SIDE} pixels in height and width", f"{own[1]}x{own[0]}")
+        if high % factor or wide % factor:
+            logger.warning("sizes are multiples of %d: %dx%d becomes %dx%d", factor, wide, high, wide - wide % factor, high - high % factor)
         return high - high % factor, wide - wide % factor
 
     def resize(self, image: Any, height: int, width: int, resize_mode: str = "default") -> Any:
@@ -257,7 +261,7 @@ def loaded(image: Image.Image, name: str) -> Image.Image:
     try:
         image.load()
     except (OSError, SyntaxError, ValueError) as fault:
-        raise InvalidArgument(name, "a whole picture", f"a damaged one ({fault})") from fault
+        raise CorruptFile(name, "a whole picture", f"a damaged one ({fault})") from fault
     if getattr(image, "n_frames", 1) > 1:
         logger.warning("%s has %d frames: the current one is used", name, getattr(image, "n_frames", 1))
     return image

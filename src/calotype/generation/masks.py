@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from PIL import Image
 
 from calotype.core.errors import InvalidArgument
 from calotype.generation.images import Box, VaeImageProcessor
+
+
+logger = logging.getLogger("calotype.generation.masks")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Frame:
         )
         pixels = images.preprocess(self.image, self.height, self.width, mode, self.box, batch=batch)
         mask = masks.preprocess(self.mask, self.height, self.width, mode, self.box, name="mask_image", batch=batch)
+        if not mask.any():
+            logger.warning("mask_image has no white: nothing is repainted")
         return pixels, mask
 
     def restore(self, output: Any, images: VaeImageProcessor) -> Any:

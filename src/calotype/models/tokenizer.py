@@ -13,7 +13,7 @@ from calotype.core.documents import to_json
 from calotype.core.errors import CorruptFile, InvalidArgument
 from calotype.core.files import Source, locate
 from calotype.models.batch import Batch, stacked
-from calotype.models.tokenizer_files import read_files
+from calotype.models.tokenizer_files import FLAGS, read_files
 
 if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 START, END = "<|startoftext|>", "<|endoftext|>"
 ROLES = ("bos_token", "eos_token", "unk_token", "pad_token")
 UNEQUAL = "Pass padding=True, or padding='max_length' and truncation=True."
-TOKEN_FIELDS = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
 UNLIMITED = int(1e30)  # what the ecosystem writes for a tokenizer that knows no limit
 WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 PADDINGS = {False: None, "do_not_pad": None, True: "longest", "longest": "longest", "max_length": "max_length"}
@@ -47,7 +46,10 @@ class CLIPTokenizer:
         self.bos_token, self.eos_token, self.unk_token, self.pad_token = (
             _content(role, token) for role, token in roles.items()
         )
-        self.model_max_length = int(settings.get("model_max_length") or UNLIMITED)
+        limit = settings.get("model_max_length") or UNLIMITED
+        if not isinstance(limit, (int, float)):
+            raise InvalidArgument("model_max_length", "a number of tokens", repr(limit))
+        self.model_max_length = int(limit)
         self.core = _core(vocab, merges, self.unk_token)
         added = list(added)
         known = {token["content"] for token in added}
@@ -237,14 +239,13 @@ def _content(role: str, token: Any) -> str:
 def _added_token(token: str | Mapping[str, Any], **flags: bool) -> AddedToken:
     from tokenizers import AddedToken
 
-    if isinstance(token, str):
-        return AddedToken(token, **{"normalized": False} | flags)
-    known: dict[str, Any] = {name: token[name] for name in TOKEN_FIELDS if name in token}
-    return AddedToken(**({"normalized": False} | flags | known))  # pyright: ignore[reportArgumentType]
+    told: Mapping[str, Any] = {"content": token} if isinstance(token, str) else token
+    own = {name: told[name] for name in FLAGS if name in told}
+    return AddedToken(told["content"], **({"normalized": False} | flags | own))
 
 
 def _fields(token: AddedToken) -> dict[str, Any]:
-    return {name: getattr(token, name) for name in TOKEN_FIELDS}
+    return {name: getattr(token, name) for name in ("content", *FLAGS)}
 
 
 def _choice(name: str, value: Any, table: Mapping[Any, Any]) -> Any:

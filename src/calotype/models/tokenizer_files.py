@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from calotype.core.documents import parse_json, read_json
 from calotype.core.errors import CorruptFile, MissingFile
 from calotype.core.files import Source
 from calotype.core.paths import regular_file
 
+FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 MAX_BYTES = 32 * 2**20  # a tokenizer.json with one part of a merge per line takes 5 MB
 
 
@@ -28,17 +29,18 @@ class TokenizerFiles:
 def read_files(source: Source) -> TokenizerFiles:
     """The tokenizer in a folder; ``tokenizer.json`` is the newer spelling and goes first."""
     settings = _document(source, "special_tokens_map.json") | _document(source, "tokenizer_config.json")
-    added = {int(id): token | {"id": int(id)} for id, token in settings.pop("added_tokens_decoder", {}).items()}
+    added = _added(_with_ids(settings.pop("added_tokens_decoder", {})), source.where("tokenizer_config.json"))
     if source.has("tokenizer.json"):
         path = source.file("tokenizer.json")
         document = parse_json(_bytes(path), str(path))
-        added |= {token["id"]: token for token in document.get("added_tokens", ())}
+        added |= _added(document.get("added_tokens", []), str(path))
         return TokenizerFiles(*_model(document.get("model"), path), _by_id(added), settings)
     if not source.has("vocab.json"):
         raise MissingFile(source.where(""), "vocab.json and merges.txt, or tokenizer.json", "neither")
     if not added:
-        spelt = _document(source, "added_tokens.json")
-        added = {id: {"content": token, "id": id, "normalized": True} for token, id in spelt.items()}
+        ids = _document(source, "added_tokens.json")
+        tokens = [{"content": token, "id": id, "normalized": True} for token, id in ids.items()]
+        added = _added(tokens, source.where("added_tokens.json"))
     vocab, merges = source.fetch(["vocab.json", "merges.txt"])
     return TokenizerFiles(_vocab(read_json(vocab), vocab), _pairs(_lines(merges), merges), _by_id(added), settings)
 
@@ -46,6 +48,26 @@ def read_files(source: Source) -> TokenizerFiles:
 def _document(source: Source, name: str) -> dict[str, Any]:
     """The object in an optional file."""
     return read_json(source.file(name), source.where(name)) if source.has(name) else {}
+
+
+def _with_ids(decoder: Any) -> list[Any]:
+    """Added tokens that are spelt by their ids."""
+    if not isinstance(decoder, dict):
+        return [decoder]
+    return [
+        {**token, "id": int(id)} if isinstance(token, dict) and id.isdecimal() else token
+        for id, token in decoder.items()
+    ]
+
+
+def _added(tokens: Any, where: str) -> dict[int, dict[str, Any]]:
+    """Added tokens by their ids, checked."""
+    for token in tokens if isinstance(tokens, list) else [tokens]:
+        told = token if isinstance(token, dict) else {}
+        flags = [told[name] for name in FLAGS if name in told]
+        if type(told.get("id")) is not int or type(told.get("content")) is not str or set(map(type, flags)) - {bool}:
+            raise CorruptFile(where, "added tokens with a content, an id and flags", repr(token)[:80])
+    return {token["id"]: token for token in tokens}
 
 
 def _bytes(path: Path) -> bytes:
@@ -57,12 +79,12 @@ def _bytes(path: Path) -> bytes:
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = _bytes(path).decode().splitlines()
+        lines = _bytes(path).decode().replace("\r\n", "\n").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         raise CorruptFile(
             str(path), "text in UTF-8", f"byte 0x{error.object[error.start]:02x} at {error.start:,}"
         ) from None
-    return lines[1:] if lines and lines[0].startswith("#version") else lines
+    return lines[1:] if lines[0].startswith("#version") else lines
 
 
 def _model(model: Any, path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
@@ -85,13 +107,11 @@ def _vocab(vocab: dict[str, Any], path: Path) -> dict[str, int]:
 
 
 def _pairs(merges: Sequence[Any], path: Path) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for number, merge in enumerate(merges):
-        parts = merge.split(" ") if isinstance(merge, str) else merge
-        if len(parts) != 2:
-            raise CorruptFile(str(path), "two parts in each merge", f"{len(parts)} in merge {number}")
-        pairs.append((parts[0], parts[1]))
-    return pairs
+    pairs = [tuple(merge.split(" ") if isinstance(merge, str) else merge or ()) for merge in merges]
+    if set(map(len, pairs)) - {2}:
+        number = next(number for number, pair in enumerate(pairs) if len(pair) != 2)
+        raise CorruptFile(str(path), "two parts in each merge", f"{len(pairs[number])} in merge {number}")
+    return cast("list[tuple[str, str]]", pairs)
 
 
 def _by_id(added: Mapping[int, dict[str, Any]]) -> list[dict[str, Any]]:

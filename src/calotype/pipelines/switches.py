@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from calotype.core.errors import InvalidArgument
 
 
@@ -76,5 +78,6 @@ class Switches:
 
     def compile(self, **options: Any) -> None:
         """Compile the denoiser and the decoder in place; options are those of ``torch.compile``."""
-        for network in (self.unet, self._vae()):
-            network.compile(**options)
+        self.unet.compile(**options)
+        vae = self._vae()
+        vae.decode = torch.compile(vae.decode, **options)  # decoders are not entered by forward

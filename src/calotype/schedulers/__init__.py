@@ -10,11 +10,17 @@ if TYPE_CHECKING:
     from .ddpm import DDPMScheduler as DDPMScheduler
     from .deis_multistep import DEISMultistepScheduler as DEISMultistepScheduler
     from .dpmsolver_multistep import DPMSolverMultistepScheduler as DPMSolverMultistepScheduler
+    from .dpmsolver_singlestep import DPMSolverSinglestepScheduler as DPMSolverSinglestepScheduler
     from .euler_ancestral_discrete import EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler
     from .euler_discrete import EulerDiscreteScheduler as EulerDiscreteScheduler
-    from .solver import KarrasDiffusionSchedulers as KarrasDiffusionSchedulers
-    from .solver import SchedulerMixin as SchedulerMixin
-    from .solver import SchedulerOutput as SchedulerOutput
+    from .heun_discrete import HeunDiscreteScheduler as HeunDiscreteScheduler
+    from .k_dpm_2_ancestral_discrete import KDPM2AncestralDiscreteScheduler as KDPM2AncestralDiscreteScheduler
+    from .k_dpm_2_discrete import KDPM2DiscreteScheduler as KDPM2DiscreteScheduler
+    from .lms_discrete import LMSDiscreteScheduler as LMSDiscreteScheduler
+    from .mixin import KarrasDiffusionSchedulers as KarrasDiffusionSchedulers
+    from .mixin import SchedulerMixin as SchedulerMixin
+    from .mixin import SchedulerOutput as SchedulerOutput
+    from .pndm import PNDMScheduler as PNDMScheduler
     from .unipc_multistep import UniPCMultistepScheduler as UniPCMultistepScheduler
 
 MODULES = {
@@ -22,11 +28,17 @@ MODULES = {
     "DDPMScheduler": "ddpm",
     "DEISMultistepScheduler": "deis_multistep",
     "DPMSolverMultistepScheduler": "dpmsolver_multistep",
+    "DPMSolverSinglestepScheduler": "dpmsolver_singlestep",
     "EulerAncestralDiscreteScheduler": "euler_ancestral_discrete",
     "EulerDiscreteScheduler": "euler_discrete",
-    "KarrasDiffusionSchedulers": "solver",
-    "SchedulerMixin": "solver",
-    "SchedulerOutput": "solver",
+    "HeunDiscreteScheduler": "heun_discrete",
+    "KDPM2AncestralDiscreteScheduler": "k_dpm_2_ancestral_discrete",
+    "KDPM2DiscreteScheduler": "k_dpm_2_discrete",
+    "KarrasDiffusionSchedulers": "mixin",
+    "LMSDiscreteScheduler": "lms_discrete",
+    "PNDMScheduler": "pndm",
+    "SchedulerMixin": "mixin",
+    "SchedulerOutput": "mixin",
     "UniPCMultistepScheduler": "unipc_multistep",
 }
 """Where each public name lives; it is imported when it is first used."""

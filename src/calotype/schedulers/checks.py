@@ -11,11 +11,11 @@ import numpy as np
 from ..core.errors import InvalidArgument
 
 
-def chosen(where: str, choice: object, choices: Iterable[str]) -> None:
+def chosen(where: str, choice: object, choices: Iterable[str | None]) -> None:
     """Refuse what is not among the choices, naming them."""
-    known = sorted(choices)
+    known = list(choices)
     if choice not in known:
-        raise InvalidArgument(where, f"one of {', '.join(known)}", repr(choice))
+        raise InvalidArgument(where, f"one of {', '.join(map(str, known))}", repr(choice))
 
 
 def at_most_one(switches: dict[str, Any]) -> str | None:

@@ -11,8 +11,11 @@ from ..core.config import register_to_config
 from ..ops.random import Generators
 from .curve import BetaSchedule
 from .grid import SPACES, Plan, Point, Spacing
+from .mixin import SchedulerOutput
+from .options import PredictionType
+from .predictions import NOISE
 from .rows import ancestral
-from .solver import NOISE, Device, PredictionType, SchedulerOutput, Solver
+from .solver import Device, Solver
 
 
 class DDIMScheduler(Solver):

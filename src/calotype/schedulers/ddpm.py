@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,11 +13,11 @@ from ..ops.random import Generators
 from .checks import chosen
 from .curve import BetaSchedule
 from .grid import Plan, Point, Spacing
+from .mixin import SchedulerOutput
+from .options import LEARNED, VARIANCES, PredictionType
+from .predictions import learned_half
 from .rows import ancestral
-from .solver import Device, PredictionType, SchedulerOutput, Solver, Timestep, learned_half, wide
-
-VarianceType = Literal["fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range"]
-VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range")
+from .solver import Device, Solver, Timestep, wide
 
 
 class DDPMScheduler(Solver):
@@ -35,7 +34,7 @@ class DDPMScheduler(Solver):
         beta_end: float = 0.02,
         beta_schedule: BetaSchedule = "linear",
         trained_betas: np.ndarray | list[float] | None = None,
-        variance_type: VarianceType = "fixed_small",
+        variance_type: str | None = "fixed_small",
         clip_sample: bool = True,
         prediction_type: PredictionType = "epsilon",
         thresholding: bool = False,
@@ -47,7 +46,7 @@ class DDPMScheduler(Solver):
         rescale_betas_zero_snr: bool = False,
     ) -> None:
         chosen("variance_type", variance_type, VARIANCES)
-        self.variance_type = variance_type
+        self.variance_type = variance_type or "fixed_small"
         super().__init__()
 
     def set_timesteps(
@@ -65,7 +64,7 @@ class DDPMScheduler(Solver):
         return int(self.grid.timesteps[place + 1]) if place + 1 < self.grid.steps else -1
 
     def predict(self, output: torch.Tensor, x: torch.Tensor, point: Point) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.variance_type in ("learned", "learned_range"):
+        if self.variance_type in LEARNED:
             output = learned_half(output, x)
         return super().predict(output, x, point)
 

@@ -9,24 +9,26 @@ import numpy as np
 import torch
 
 from ..core.config import register_to_config
-from .checks import chosen, whole
+from .checks import whole
 from .curve import BetaSchedule
 from .grid import Plan, Point, Spacing
+from .mixin import SchedulerOutput
+from .options import FlowPredictionType
 from .rows import Row, logrho
-from .solver import FLOW_PREDICTIONS, Device, FlowPredictionType, SchedulerOutput, Solver, Timestep
+from .solver import Device, Solver, Timestep
 
-FOREIGN = {name: "deis" for name in ("dpmsolver", "dpmsolver++")} | {
-    name: "logrho" for name in ("midpoint", "heun", "bh1", "bh2")
+FOREIGN = {
+    **dict.fromkeys(("dpmsolver", "dpmsolver++"), "deis"),
+    **dict.fromkeys(("midpoint", "heun", "bh1", "bh2"), "logrho"),
 }
 """Options of DPM-Solver and UniPC, as they stand in configs that come from there."""
 
 
 class DEISMultistepScheduler(Solver):
-    """Diffusion exponential integrator sampler (arXiv 2204.13902), of order 1 to 3; it ends at the cleanest trained level."""
+    """Diffusion exponential integrator sampler (arXiv 2204.13902); it ends at the cleanest level of training."""
 
     style = Plan(extra=1, final="sigma_min")
     keeps = "noise"
-    predictions = FLOW_PREDICTIONS
 
     @register_to_config
     def __init__(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,8 +15,11 @@ from ..ops.random import Generators
 from .checks import chosen, whole
 from .curve import BetaSchedule
 from .grid import FinalSigma, Plan, Point, Spacing
+from .mixin import SchedulerOutput
+from .options import LEARNED, VARIANCES, FlowPredictionType
+from .predictions import learned_half
 from .rows import Kept, Row, exponential
-from .solver import FLOW_PREDICTIONS, Device, FlowPredictionType, SchedulerOutput, Solver, Timestep, learned_half
+from .solver import Device, Solver, Timestep
 
 ALGORITHMS: dict[str, tuple[Kept, bool]] = {
     "dpmsolver": ("noise", False),
@@ -28,7 +30,10 @@ ALGORITHMS: dict[str, tuple[Kept, bool]] = {
 """What each algorithm remembers, and whether it adds noise."""
 
 SOLVERS = ("midpoint", "heun")
-FOREIGN = {"deis": "dpmsolver++", "logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"}
+FOREIGN = {
+    "deis": "dpmsolver++",
+    **dict.fromkeys(("logrho", "bh1", "bh2"), "midpoint"),
+}
 """Options of DEIS and UniPC, as they stand in configs that come from there."""
 
 
@@ -36,7 +41,6 @@ class DPMSolverMultistepScheduler(Solver):
     """DPM-Solver (arXiv 2206.00927) and DPM-Solver++ (arXiv 2211.01095), of order 1 to 3."""
 
     style = Plan(extra=1)
-    predictions = FLOW_PREDICTIONS
     draws = torch.float32
 
     @register_to_config
@@ -63,8 +67,8 @@ class DPMSolverMultistepScheduler(Solver):
         use_flow_sigmas: bool = False,
         flow_shift: float = 1.0,
         final_sigmas_type: FinalSigma = "zero",
-        lambda_min_clipped: float = -math.inf,
-        variance_type: Literal["learned", "learned_range"] | None = None,
+        lambda_min_clipped: Any = -math.inf,  # a number; the types of configs know no infinity
+        variance_type: str | None = None,
         timestep_spacing: Spacing = "linspace",
         steps_offset: int = 0,
         rescale_betas_zero_snr: bool = False,
@@ -72,16 +76,14 @@ class DPMSolverMultistepScheduler(Solver):
         time_shift_type: Literal["exponential"] = "exponential",
     ) -> None:
         self.translate({"algorithm_type": ALGORITHMS, "solver_type": SOLVERS}, FOREIGN)
+        chosen("variance_type", variance_type, VARIANCES)
         self.keeps, self.sde = ALGORITHMS[self.config.algorithm_type]
-        chosen("variance_type", variance_type or "learned", ("learned", "learned_range"))
         self.memory = whole("solver_order", solver_order, 1, 3)
         super().__init__()
         if self.keeps == "noise" and final_sigmas_type == "zero":
             where = f"algorithm_type={algorithm_type!r}, final_sigmas_type='zero'"
             raise InvalidArgument(where, "final_sigmas_type='sigma_min': this algorithm never ends at zero")
-        if lambda_min_clipped > -math.inf:
-            too_noisy = int(np.count_nonzero(-np.log(self.curve.ratios) < lambda_min_clipped))
-            self.plan = replace(self.plan, reach=self.curve.steps - too_noisy)
+        self.plan = self.plan.clipped(self.curve, lambda_min_clipped)
 
     def set_timesteps(
         self,
@@ -107,7 +109,7 @@ class DPMSolverMultistepScheduler(Solver):
         return min(known, left) if short else known
 
     def predict(self, output: torch.Tensor, x: torch.Tensor, point: Point) -> tuple[torch.Tensor, torch.Tensor]:
-        return super().predict(learned_half(output, x) if self.config.variance_type else output, x, point)
+        return super().predict(learned_half(output, x) if self.config.variance_type in LEARNED else output, x, point)
 
     def step(
         self,

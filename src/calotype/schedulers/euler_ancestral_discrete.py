@@ -11,8 +11,10 @@ from ..core.config import register_to_config
 from ..ops.random import Generators
 from .curve import BetaSchedule
 from .grid import Plan, Point, Spacing
+from .mixin import SchedulerOutput
+from .options import PredictionType
 from .rows import Row, ancestral
-from .solver import Device, PredictionType, SchedulerOutput, Solver, Timestep
+from .solver import Device, Solver, Timestep
 
 
 class EulerAncestralDiscreteScheduler(Solver):

@@ -13,11 +13,12 @@ import torch
 from ..core.config import register_to_config
 from ..core.errors import InvalidArgument
 from ..ops.random import Generators
-from .checks import chosen
 from .curve import BetaSchedule
 from .grid import FinalSigma, Grid, Plan, Point, Spacing, exponential
+from .mixin import SchedulerOutput
+from .options import PredictionType
 from .rows import ancestral
-from .solver import Device, PredictionType, SchedulerOutput, Solver, Timestep, wide
+from .solver import Device, Solver, Timestep, wide
 
 
 class EulerDiscreteScheduler(Solver):
@@ -47,8 +48,6 @@ class EulerDiscreteScheduler(Solver):
         final_sigmas_type: FinalSigma = "zero",
     ) -> None:
         super().__init__()
-        chosen("interpolation_type", interpolation_type, ("linear", "log_linear"))
-        chosen("timestep_type", timestep_type, ("discrete", "continuous"))
         self.log_linear = interpolation_type == "log_linear"
         self.continuous = timestep_type == "continuous" and prediction_type == "v_prediction"
         if self.log_linear:

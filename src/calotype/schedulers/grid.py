@@ -147,12 +147,14 @@ class Plan:
     offset: int = 0  # added to leading timesteps
     extra: int = 0  # 1: one more timestep is spread, and the cleanest left out
     whole: bool = True  # timesteps are whole numbers
+    rounds: str | None = None  # a ramp whose timesteps are, even if the others' are not
     ramp: str | None = None
     across: Literal["curve", "walk"] = "curve"  # a ramp spans the whole curve, or the levels of the spaced timesteps
     high: float | None = None  # where a ramp starts and ends, if not there
     low: float | None = None
     final: str = "zero"
     reach: int | None = None  # only the timesteps below this one are spaced
+    total: int | None = None  # spaced as if training had so many steps
     shift: float = 1.0  # flow: above 1, more steps at high noise
     terminal: float | None = None  # flow: the level of the last timestep
     pure: bool = False  # flow: the walk begins at noise alone
@@ -163,9 +165,18 @@ class Plan:
 
     def timesteps(self, steps: int, total: int) -> np.ndarray:
         """Descending timesteps, spread over the training steps."""
+        total = self.total or total
         spaced = SPACINGS[self.spacing](steps, total, self.reach or total, self.extra)
         spaced = spaced + self.offset if self.spacing == "leading" else spaced
         return np.round(spaced) if self.whole else spaced
+
+    def clipped(self, curve: Curve, lam_min: object) -> Plan:
+        """The plan without the timesteps at which half the logarithm of the signal-to-noise ratio is below a bound."""
+        lam = -np.log(curve.ratios)
+        if not isinstance(lam_min, (int, float)) or not lam_min <= lam[0]:
+            raise InvalidArgument("lambda_min_clipped", f"a number up to {lam[0]:.3g}", repr(lam_min))
+        too_noisy = int(np.count_nonzero(lam < lam_min))
+        return replace(self, reach=curve.steps - too_noisy) if too_noisy else self
 
     def walk(self, curve: Curve, steps: int) -> Grid:
         """The grid of so many steps down the curve."""
@@ -173,7 +184,13 @@ class Plan:
             line = np.linspace(1, 1 / curve.steps, steps + 1)
             return self.through_flow(curve, line[:-1] if self.pure else (1 - line)[:0:-1])
         timesteps = self.timesteps(steps, curve.steps)
+        if timesteps[0] > curve.steps - 1:
+            raise InvalidArgument(
+                "steps_offset", f"timesteps up to {curve.steps - 1}", f"{timesteps[0]:g} with {steps} steps"
+            )
         levels = curve.ratios_at(timesteps)
+        if not np.diff(levels).all():
+            raise InvalidArgument("num_inference_steps", f"fewer, so that {self.spacing} timesteps differ", str(steps))
         if self.ramp:
             levels = self.ramped(curve, levels)
             timesteps = curve.timesteps_at(levels)
@@ -192,7 +209,7 @@ class Plan:
 
     def through_levels(self, curve: Curve, levels: Sequence[float] | np.ndarray) -> Grid:
         """The grid of noise levels given by hand, the one at which the walk ends included."""
-        given = descending("sigmas", levels, 0, math.inf)
+        given = descending("sigmas", levels, 0, float(np.finfo(np.float32).max))
         if len(given) < 2:
             raise InvalidArgument(
                 "sigmas", "at least two levels, the last one being where the walk ends", str(len(given))
@@ -213,7 +230,8 @@ class Plan:
         high, low = (high if self.high is None else self.high), (low if self.low is None else self.low)
         if not 0 < low <= high < math.inf:
             raise InvalidArgument("sigma_min, sigma_max", "0 < sigma_min <= sigma_max", f"{low:g} and {high:g}")
-        return RAMPS[self.ramp or "exponential"](float(high), float(low), len(levels))
+        ramp = RAMPS[self.ramp or "exponential"](float(high), float(low), len(levels))
+        return np.clip(ramp, low, high)  # roots and powers may step over the ends by a rounding
 
     def finish(self, curve: Curve, timesteps: np.ndarray, levels: np.ndarray) -> Grid:
         """The grid of these points: timesteps in their own type, and the level at which the last step ends."""
@@ -221,7 +239,8 @@ class Plan:
             # these two ramps were always rounded, the others always cut
             timesteps = (np.round(timesteps) if self.ramp in ("karras", "lu") else timesteps).astype(np.int64)
         else:
-            timesteps = timesteps.astype(np.float32)
+            rounded = self.ramp is not None and self.ramp == self.rounds
+            timesteps = (np.round(timesteps) if rounded else timesteps).astype(np.float32)
         return Grid(timesteps, np.append(levels, FINALS[self.final](curve)), self.space)
 
 

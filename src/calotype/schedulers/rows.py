@@ -1,7 +1,8 @@
 """The numbers of a step: ``next = keep * sample + sum(weights * predictions) + fresh * noise``.
 
-Plain floats and numpy, no tensors. ``nodes`` are the points at which predictions are known, newest first, as many as the
-order: ``nodes[0]`` is where the sample is, ``there`` is where it goes. A prediction is the clean sample or the noise, as each formula says.
+Plain floats and numpy, no tensors. ``nodes`` are the points at which predictions are known, newest first and as many as
+the order: ``nodes[0]`` is where the sample is, ``there`` is where it goes. A prediction is the clean sample or the
+noise, as each formula says.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ def exponential(nodes: Sequence[Point], there: Point, kept: Kept, kind: str = "m
     if kept == "denoised":
         g = -2 * h if sde else -h
         keep, scale = there.sigma / here.sigma * (math.exp(-h) if sde else 1.0), -there.alpha
-        fresh = there.sigma * math.sqrt(-math.expm1(-2 * h))
+        fresh = there.sigma * math.sqrt(max(0.0, -math.expm1(-2 * h)))
     else:
         g, keep, scale = h, there.alpha / here.alpha, -there.sigma * (2 if sde else 1)
-        fresh = there.sigma * math.sqrt(math.expm1(2 * h))
+        fresh = there.sigma * math.sqrt(max(0.0, math.expm1(2 * h)))
     grown = math.expm1(g)
     weights = np.zeros(len(nodes))
     weights[0] = scale * grown

@@ -1,166 +1,27 @@
-"""What all solvers share: options, the walk and its place, predictions, and how a row of numbers becomes a step."""
+"""What all solvers share: the walk and its place, noise levels, and how a row of numbers becomes a step."""
 
 from __future__ import annotations
 
-import math
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from enum import Enum
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from ..core.config import ConfigMixin
 from ..core.errors import InvalidArgument
-from ..core.outputs import BaseOutput
 from ..ops.random import Generators, randn_tensor
-from .checks import at_most_one, chosen, whole
+from .checks import chosen, whole
 from .curve import make_curve
 from .grid import Grid, Plan, Point
+from .mixin import KarrasDiffusionSchedulers, SchedulerMixin, SchedulerOutput
+from .options import SHIFTS, Options
+from .predictions import CLEAN, NOISE, PREDICTED, threshold
 from .rows import Kept, Row
 
-PredictionType = Literal["epsilon", "sample", "v_prediction"]
-FlowPredictionType = Literal["epsilon", "sample", "v_prediction", "flow_prediction"]
-FLOW_PREDICTIONS = ("epsilon", "sample", "v_prediction", "flow_prediction")
 Device = torch.device | str | None
 Timestep = float | torch.Tensor
-
-
-class KarrasDiffusionSchedulers(Enum):
-    """Solvers that can stand in for each other: any of them can be made from the config of another."""
-
-    DDIMScheduler = 1
-    DDPMScheduler = 2
-    PNDMScheduler = 3
-    LMSDiscreteScheduler = 4
-    EulerDiscreteScheduler = 5
-    HeunDiscreteScheduler = 6
-    EulerAncestralDiscreteScheduler = 7
-    DPMSolverMultistepScheduler = 8
-    DPMSolverSinglestepScheduler = 9
-    KDPM2DiscreteScheduler = 10
-    KDPM2AncestralDiscreteScheduler = 11
-    DEISMultistepScheduler = 12
-    UniPCMultistepScheduler = 13
-    DPMSolverSDEScheduler = 14
-    EDMEulerScheduler = 15
-
-
-@dataclass
-class SchedulerOutput(BaseOutput):
-    """The sample one step further, and the clean sample as it was estimated on the way."""
-
-    prev_sample: torch.Tensor
-    pred_original_sample: torch.Tensor | None = None
-
-
-class SchedulerMixin(ConfigMixin):
-    """A scheduler's own files and its kin."""
-
-    config_name = "scheduler_config.json"
-    _compatibles: ClassVar[tuple[str, ...]] = ()
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        subfolder: str | None = None,
-        return_unused_kwargs: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """The scheduler of a folder or a Hub repository; keyword arguments win over what its config says."""
-        config, unused = cls.load_config(
-            pretrained_model_name_or_path, subfolder=subfolder, return_unused_kwargs=True, **kwargs
-        )
-        return cls.from_config(config, return_unused_kwargs=return_unused_kwargs, **unused)
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
-        """Write the config into a folder."""
-        self.save_config(save_directory)
-
-    @property
-    def compatibles(self) -> list[type[SchedulerMixin]]:
-        """The classes that can be made from this scheduler's config."""
-        from .. import schedulers
-
-        known = [name for name in self._compatibles if name in schedulers.__all__]
-        return [getattr(schedulers, name) for name in known] or [type(self)]
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options that several solvers have, read from a config; the values here hold for solvers that lack them."""
-
-    num_train_timesteps: int = 1000
-    beta_start: float = 0.0001
-    beta_end: float = 0.02
-    beta_schedule: str = "linear"
-    trained_betas: Sequence[float] | np.ndarray | None = None
-    rescale_betas_zero_snr: bool = False
-    prediction_type: str = "epsilon"
-    clip_sample: bool = False
-    clip_sample_range: float = 1.0
-    thresholding: bool = False
-    dynamic_thresholding_ratio: float = 0.995
-    sample_max_value: float = 1.0
-    timestep_spacing: str | None = None
-    steps_offset: int = 0
-    use_karras_sigmas: bool = False
-    use_exponential_sigmas: bool = False
-    use_beta_sigmas: bool = False
-    use_lu_lambdas: bool = False
-    use_flow_sigmas: bool = False
-    flow_shift: float = 1.0
-    shift_terminal: float | None = None
-    use_dynamic_shifting: bool = False
-    time_shift_type: str = "exponential"
-    sigma_min: float | None = None
-    sigma_max: float | None = None
-    final_sigmas_type: str | None = None
-
-    @classmethod
-    def read(cls, config: Mapping[str, Any]) -> Options:
-        return cls(**{field.name: config[field.name] for field in fields(cls) if field.name in config})
-
-    @property
-    def ramp(self) -> str | None:
-        """The name of the one ramp that is switched on, a flow being none."""
-        return RAMP_OPTIONS[at_most_one({name: getattr(self, name) for name in RAMP_OPTIONS if name})]
-
-
-RAMP_OPTIONS = {
-    None: None,
-    "use_flow_sigmas": None,
-    "use_karras_sigmas": "karras",
-    "use_exponential_sigmas": "exponential",
-    "use_beta_sigmas": "beta",
-    "use_lu_lambdas": "lu",
-}
-"""Switches that exclude each other, and the ramps of the grid that they mean."""
-
-SHIFTS: dict[str, Callable[[float], float]] = {"exponential": math.exp}
-"""How much a flow is shifted by ``mu``."""
-
-Estimate = Callable[[torch.Tensor, torch.Tensor, Point], torch.Tensor]
-
-CLEAN: dict[str, Estimate] = {
-    "epsilon": lambda out, x, p: (x - p.sigma * out) / p.alpha,
-    "sample": lambda out, x, p: out,
-    "v_prediction": lambda out, x, p: (x * p.alpha - out * (p.sigma * p.size)) / p.size**2,
-    "flow_prediction": lambda out, x, p: x - p.sigma * out,
-}
-"""The clean sample that the network's output means."""
-
-NOISE: dict[str, Estimate] = {
-    "epsilon": lambda out, x, p: out,
-    "sample": lambda out, x, p: (x - p.alpha * out) / p.sigma,
-    "v_prediction": lambda out, x, p: (x * p.sigma + out * (p.alpha * p.size)) / p.size**2,
-    "flow_prediction": lambda out, x, p: x + p.alpha * out,
-}
-"""The noise that the network's output means."""
 
 
 @dataclass(frozen=True)
@@ -188,15 +49,12 @@ class Solver(SchedulerMixin):
     style: ClassVar[Plan] = Plan()
     keeps: Kept = "denoised"
     memory: int = 1  # predictions a row may use, the newest included
-    predictions: ClassVar[tuple[str, ...]] = ("epsilon", "sample", "v_prediction")
     by_timestep: ClassVar[bool] = False  # noise levels belong to training timesteps, not to places in the walk
     draws: ClassVar[torch.dtype | None] = None  # in which noise is drawn; None: in the network's
     _compatibles = tuple(KarrasDiffusionSchedulers.__members__)
 
     def __init__(self) -> None:
         self.options = options = Options.read(self.config)
-        chosen("prediction_type", options.prediction_type, self.predictions)
-        chosen("time_shift_type", options.time_shift_type, SHIFTS)
         self.curve = make_curve(
             options.num_train_timesteps,
             options.beta_schedule,
@@ -221,10 +79,10 @@ class Solver(SchedulerMixin):
             low=options.sigma_min,
             final=options.final_sigmas_type or self.style.final,
         )
-        if (options.prediction_type == "flow_prediction") > (self.plan.space == "flow"):
-            raise InvalidArgument(
-                "prediction_type", "use_flow_sigmas=True with 'flow_prediction'", "use_flow_sigmas=False"
-            )
+        allowed = PREDICTED[self.plan.space]
+        if options.prediction_type not in allowed:
+            where = f"prediction_type, use_flow_sigmas={options.use_flow_sigmas}"
+            raise InvalidArgument(where, f"one of {', '.join(allowed)}", repr(options.prediction_type))
         if options.shift_terminal is not None and self.plan.space != "flow":
             raise InvalidArgument("shift_terminal", "use_flow_sigmas=True beside it", "use_flow_sigmas=False")
         self.history: deque[torch.Tensor] = deque(maxlen=self.memory)
@@ -234,7 +92,7 @@ class Solver(SchedulerMixin):
     def __len__(self) -> int:
         return self.options.num_train_timesteps
 
-    def translate(self, choices: Mapping[str, Iterable[str]], foreign: Mapping[str, str]) -> None:
+    def translate(self, choices: Mapping[str, Iterable[str | None]], foreign: Mapping[Any, str | None]) -> None:
         """Check options that its kin spell in words of their own, and record them in ours."""
         for name, known in choices.items():
             value = foreign.get(self.config[name], self.config[name])
@@ -353,7 +211,7 @@ class Solver(SchedulerMixin):
         """The sample as the network wants to see it, with a variance of one."""
         if self.plan.space != "ve":
             return sample
-        return sample / self.grid.points[self.locate(timestep)].size
+        return sample / self.seen_at(self.locate(timestep)).size
 
     def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """Clean samples with as much noise as there is at these timesteps, one per sample."""
@@ -409,9 +267,13 @@ class Solver(SchedulerMixin):
     def look(self, model_output: torch.Tensor, timestep: Timestep, sample: torch.Tensor) -> Moment:
         """Where the walk is, and what the network means there."""
         place = self.locate(timestep)
-        point = self.grid.points[place]
+        point = self.seen_at(place)
         output, x = wide(model_output), wide(sample)
         return Moment(place, point, output, x, *self.predict(output, x, point), model_output, sample)
+
+    def seen_at(self, place: int) -> Point:
+        """Where the sample is that the network sees."""
+        return self.grid.points[place]
 
     def nodes(self, place: int) -> list[Point]:
         """The points of the predictions that are remembered, newest first."""
@@ -467,23 +329,9 @@ def wide(x: torch.Tensor) -> torch.Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def learned_half(output: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The prediction of a network that tells variances in a second set of channels."""
-    if output.shape[1] != 2 * x.shape[1]:
-        raise InvalidArgument("model_output", f"{2 * x.shape[1]} channels, variances learned", str(output.shape[1]))
-    return output[:, : x.shape[1]]
-
-
 def combine(row: Row, x: torch.Tensor, predictions: Sequence[torch.Tensor] | deque[torch.Tensor]) -> torch.Tensor:
     """The sum that a row stands for, without its noise."""
     moved = row.keep * x
     for weight, prediction in zip(row.weights, predictions, strict=False):
         moved = moved + weight * prediction
     return moved
-
-
-def threshold(denoised: torch.Tensor, ratio: float, most: float) -> torch.Tensor:
-    """Dynamic thresholding (arXiv 2205.11487, section 2.3): items cut at their own quantile, scaled into [-1, 1]."""
-    bound = denoised.abs().flatten(1).quantile(ratio, dim=1).clamp(1.0, most)
-    bound = bound.reshape(-1, *[1] * (denoised.ndim - 1))
-    return denoised.clamp(-bound, bound) / bound

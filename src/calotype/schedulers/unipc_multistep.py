@@ -14,18 +14,12 @@ from ..core.errors import InvalidArgument
 from .checks import descending, whole
 from .curve import BetaSchedule
 from .grid import FinalSigma, Grid, Plan, Point, Spacing
+from .mixin import SchedulerOutput
+from .options import FlowPredictionType
 from .rows import Row, unified
-from .solver import (
-    FLOW_PREDICTIONS,
-    Device,
-    FlowPredictionType,
-    SchedulerOutput,
-    Solver,
-    Timestep,
-    combine,
-)
+from .solver import Device, Solver, Timestep, combine
 
-FOREIGN = {name: "bh2" for name in ("midpoint", "heun", "logrho")}
+FOREIGN = dict.fromkeys(("midpoint", "heun", "logrho"), "bh2")
 """Options of DPM-Solver and DEIS, as they stand in configs that come from there."""
 
 
@@ -33,7 +27,6 @@ class UniPCMultistepScheduler(Solver):
     """The unified predictor-corrector (arXiv 2302.04867), of any order."""
 
     style = Plan(extra=1, pure=True)
-    predictions = FLOW_PREDICTIONS
 
     @register_to_config
     def __init__(

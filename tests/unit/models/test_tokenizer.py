@@ -100,6 +100,32 @@ BROKEN = {
     "merges not in UTF-8": ("merges.txt", b"c a\n\xff\xfe\n", CorruptFile, "0xff"),
     "a pad token that is a number": ("tokenizer_config.json", '{"pad_token": 3}', InvalidArgument, "pad_token"),
     "an added token with a taken id": ("added_tokens.json", '{"<a>": 7}', CorruptFile, "'<a>'"),
+    "a limit that is a word": (
+        "tokenizer_config.json",
+        '{"model_max_length": "77"}',
+        InvalidArgument,
+        "model_max_length",
+    ),
+    "an added token that is a word": (
+        "tokenizer_config.json",
+        '{"added_tokens_decoder": {"5": "<a>"}}',
+        CorruptFile,
+        "'<a>'",
+    ),
+    "added tokens in a list": ("tokenizer_config.json", '{"added_tokens_decoder": ["<a>"]}', CorruptFile, "'<a>'"),
+    "an added token without an id": (
+        "tokenizer_config.json",
+        '{"added_tokens_decoder": {"x": {"content": "<a>"}}}',
+        CorruptFile,
+        "tokenizer_config.json",
+    ),
+    "an added token that is a number": ("added_tokens.json", '{"<a>": "526"}', CorruptFile, "added_tokens.json"),
+    "a flag that is a word": (
+        "tokenizer.json",
+        '{"added_tokens": [{"content": "<a>", "id": 1, "special": "no"}]}',
+        CorruptFile,
+        "'no'",
+    ),
     "tokenizer.json without a model": ("tokenizer.json", '{"version": "1.0"}', CorruptFile, "tokenizer.json"),
     "tokenizer.json of another kind": (
         "tokenizer.json",

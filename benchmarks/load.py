@@ -1,0 +1,26 @@
+"""How long does a pipeline take from the disk's cache to being usable?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import perf_counter
+
+from benchmarks.question import LIBRARIES, Goal, Place, Question, fresh, library
+
+GOALS = {"float32": Goal(0.65), "bfloat16": Goal()}
+
+
+def seconds(side: str, folder: str, dtype: str) -> float:
+    """Seconds of ``from_pretrained`` in a process that has imported the class and nothing else."""
+    import torch
+
+    pipeline = library(side).StableDiffusionPipeline
+    start = perf_counter()
+    pipeline.from_pretrained(folder, torch_dtype=getattr(torch, dtype), safety_checker=None)
+    return perf_counter() - start
+
+
+def questions(place: Place) -> Iterator[Question]:
+    for dtype, goal in GOALS.items():
+        sides = {side: fresh(seconds, side, str(place.folder), dtype) for side in LIBRARIES}
+        yield Question(f"load SD 1.5, fp32 files to {dtype}", "s", sides, goal)

@@ -1,0 +1,82 @@
+"""Public classes keep the peer's names, arguments, order and defaults."""
+
+from __future__ import annotations
+
+import inspect
+
+import diffusers
+import pytest
+
+import calotype
+
+PIPELINES = ["StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"]
+NETWORKS = ["UNet2DConditionModel", "AutoencoderKL"]
+SCHEDULERS = [name for name in calotype.__all__ if name.endswith("Scheduler")]
+
+# Arguments for the training, the hardware and the sharing of the peer's own world, which inference here has no use for.
+LEFT_OUT = {"push_to_hub", "use_flashpack", "kwargs", "self", "is_main_process", "save_function"}
+
+
+def parameters(method):
+    found = inspect.signature(method).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {p.name: p.default for p in found if p.kind in kinds and p.name not in LEFT_OUT}
+
+
+def assert_takes_what_the_peer_takes(ours, theirs):
+    expected, got = parameters(theirs), parameters(ours)
+    assert [*got][: len(expected)] == [*expected]
+    for name, default in expected.items():
+        given = got[name]
+        if default is inspect.Parameter.empty:
+            continue  # ours may do without where the peer insists
+        same = given == default or (isinstance(default, (list, tuple)) and tuple(given) == tuple(default))
+        assert same, f"{name}: expected default {default!r}, found {given!r}"
+
+
+@pytest.mark.parametrize("kind", [*PIPELINES, *NETWORKS, *SCHEDULERS])
+def test_constructors_take_what_the_peers_take(kind):
+    assert_takes_what_the_peer_takes(getattr(calotype, kind).__init__, getattr(diffusers, kind).__init__)
+
+
+@pytest.mark.parametrize("kind", PIPELINES)
+def test_calls_take_what_the_peers_take(kind):
+    assert_takes_what_the_peer_takes(getattr(calotype, kind).__call__, getattr(diffusers, kind).__call__)
+
+
+METHODS = [
+    *[(kind, name) for kind in PIPELINES for name in (
+        "encode_prompt", "enable_attention_slicing", "disable_attention_slicing", "enable_freeu", "disable_freeu",
+        "fuse_qkv_projections", "unfuse_qkv_projections", "get_guidance_scale_embedding", "from_pipe", "from_pretrained",
+        "enable_model_cpu_offload", "enable_sequential_cpu_offload", "enable_xformers_memory_efficient_attention",
+        "disable_xformers_memory_efficient_attention", "progress_bar", "numpy_to_pil", "run_safety_checker",
+        "maybe_free_model_hooks", "remove_all_hooks", "set_progress_bar_config", "save_pretrained",
+    )],
+    *[("UNet2DConditionModel", name) for name in (
+        "forward", "set_attn_processor", "set_default_attn_processor", "set_attention_slice", "enable_freeu", "fuse_qkv_projections",
+    )],
+    *[("AutoencoderKL", name) for name in ("encode", "decode", "forward", "enable_tiling", "enable_slicing", "fuse_qkv_projections")],
+    *[(kind, name) for kind in SCHEDULERS for name in ("set_timesteps", "step", "scale_model_input", "add_noise", "get_velocity", "set_begin_index")],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "name"), METHODS)
+def test_methods_take_what_the_peers_take(kind, name):
+    theirs = getattr(getattr(diffusers, kind), name, None)
+    if theirs is None:  # not every scheduler of the peer has every method
+        assert kind in SCHEDULERS
+        return
+    assert_takes_what_the_peer_takes(getattr(getattr(calotype, kind), name), theirs)
+
+
+@pytest.mark.parametrize("kind", PIPELINES)
+def test_pipelines_have_the_peers_attributes(kind):
+    for name in ("model_cpu_offload_seq", "_optional_components", "_exclude_from_cpu_offload", "_callback_tensor_inputs"):
+        assert getattr(getattr(calotype, kind), name) == getattr(getattr(diffusers, kind), name)
+    for name in ("components", "device", "dtype", "guidance_scale", "clip_skip", "do_classifier_free_guidance", "cross_attention_kwargs", "num_timesteps", "interrupt"):
+        assert isinstance(inspect.getattr_static(getattr(calotype, kind), name), property)
+
+
+def test_schedulers_that_stand_in_for_each_other_are_the_peers():
+    ours, theirs = ({m.name: m.value for m in library.schedulers.KarrasDiffusionSchedulers} for library in (calotype, diffusers))
+    assert ours == theirs

@@ -1,0 +1,66 @@
+"""The public surface: names and signatures, as they were when last looked at. A change here is a change for users."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import calotype
+
+RECORD = Path(__file__).with_name("surface.txt")
+FROM_TORCH = {"nn", "Module"}
+
+
+def described(name: str) -> list[str]:
+    """One line for the name, one for each public method that calotype itself defines."""
+    found = getattr(calotype, name)
+    if not inspect.isclass(found):
+        return [name]
+    lines = [f"{name}{inspect.signature(found)}" if found.__init__ is not object.__init__ else name]
+    for method in sorted(dir(found)):
+        value = inspect.getattr_static(found, method)
+        public = not method.startswith("_") or method == "__call__"
+        owner = next(base for base in found.__mro__ if method in vars(base))
+        if not public or not owner.__module__.startswith("calotype") or inspect.isclass(value):
+            continue
+        called = getattr(found, method)
+        told = inspect.signature(called) if callable(called) else f": {type(value).__name__}"
+        lines.append(f"    {method}{told}")
+    return lines
+
+
+def surface() -> str:
+    return "\n".join(line for name in calotype.__all__ for line in described(name)) + "\n"
+
+
+def test_names_are_sorted_and_each_is_there():
+    names = [name for name in calotype.__all__ if not name.startswith("_")]
+    assert names == sorted(names)
+    assert all(getattr(calotype, name) is not None for name in names)
+    assert set(calotype.__all__) <= set(dir(calotype))
+
+
+def test_the_surface_is_as_recorded():
+    """After a wanted change: python -m tests.surface.test_surface"""
+    assert surface() == RECORD.read_text()
+
+
+def loaded_by(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_calotype_loads_nothing_heavy():
+    heavy = {"torch", "numpy", "PIL", "tokenizers", "safetensors", "huggingface_hub", "tqdm"}
+    assert not heavy & loaded_by("import calotype")
+
+
+def test_importing_a_pipeline_loads_no_library_that_it_does_not_need():
+    unwanted = {"transformers", "diffusers", "accelerate", "peft", "scipy", "torchsde", "huggingface_hub", "tokenizers", "torchvision", "pandas"}
+    assert not unwanted & loaded_by("from calotype import StableDiffusionPipeline")
+
+
+if __name__ == "__main__":
+    RECORD.write_text(surface())
