@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks.question import LIBRARIES, Place, Question, library
 from benchmarks.side_by_side import race
@@ -17,5 +20,9 @@ def questions(place: Place) -> Iterator[Question]:
             for side in LIBRARIES
         }
         latents = torch.randn(1, 4, place.latents, place.latents, generator=torch.manual_seed(0)).to(dtype)
-        work = {side: lambda vae=vae: vae.decode(latents).sample for side, vae in vaes.items()}
+        work = {side: partial(_picture, vae, latents) for side, vae in vaes.items()}
         yield race(f"VAE decode, {place.picture} pixels, {str(dtype)[6:]}", work, rounds=3)
+
+
+def _picture(vae: Any, latents: Tensor) -> Tensor:
+    return vae.decode(latents).sample

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ def questions(place: Place) -> Iterator[Question]:
     }
     for pipe in pipes.values():
         pipe.set_progress_bar_config(disable=True)
-    work = {side: lambda pipe=pipe: _picture(pipe, place) for side, pipe in pipes.items()}
+    work = {side: partial(_picture, pipe, place) for side, pipe in pipes.items()}
     yield race(f"a call of {STEPS} steps, {place.picture} pixels, float32", work, rounds=3)
 
 

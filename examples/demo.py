@@ -1,6 +1,6 @@
 """From a prompt to a PNG, with a tiny random Stable Diffusion that is built, saved and loaded on the spot.
 
-Its pictures mean nothing, as nobody trained it; everything else is the real thing: files, tokenizer, networks, loop, VAE.
+Its pictures mean nothing, as nobody trained it; all else is the real thing: files, tokenizer, networks, loop, VAE.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from calotype import AutoPipelineForText2Image, StableDiffusionPipeline
 from tests.tiny import tiny_stable_diffusion
+
+from calotype import AutoPipelineForText2Image, StableDiffusionPipeline
 
 OUT = Path("demo")
 

@@ -10,7 +10,7 @@ LENGTH, COPIES = 6, 3
 
 
 def lines_of(path: Path) -> list[tuple[int, str]]:
-    """The numbered lines that say something: no blanks, comments, imports, lone brackets, nor the parameters of signatures."""
+    """The numbered lines that say something: not blanks, comments, imports, lone brackets or parameters."""
     kept: list[tuple[int, str]] = []
     signature = False
     for number, line in enumerate(path.read_text().splitlines(), 1):

@@ -28,9 +28,9 @@ from calotype.schedulers import EulerAncestralDiscreteScheduler as EulerAncestra
 from calotype.schedulers import EulerDiscreteScheduler as EulerDiscreteScheduler
 from calotype.schedulers import FlowMatchEulerDiscreteScheduler as FlowMatchEulerDiscreteScheduler
 from calotype.schedulers import HeunDiscreteScheduler as HeunDiscreteScheduler
+from calotype.schedulers import KarrasDiffusionSchedulers as KarrasDiffusionSchedulers
 from calotype.schedulers import KDPM2AncestralDiscreteScheduler as KDPM2AncestralDiscreteScheduler
 from calotype.schedulers import KDPM2DiscreteScheduler as KDPM2DiscreteScheduler
-from calotype.schedulers import KarrasDiffusionSchedulers as KarrasDiffusionSchedulers
 from calotype.schedulers import LCMScheduler as LCMScheduler
 from calotype.schedulers import LMSDiscreteScheduler as LMSDiscreteScheduler
 from calotype.schedulers import PNDMScheduler as PNDMScheduler

@@ -51,7 +51,9 @@ def test_every_argument_is_explained_once():
     told = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/parameters.md").read_text(), re.MULTILINE)
     names = [name for cell in told for name in re.findall(r"`(\w+)`", cell)]
     assert len(names) == len(set(names))
-    kinds = [getattr(calotype, name) for name in calotype.__all__ if name.endswith("Pipeline") and name.startswith("Stable")]
+    kinds = [
+        getattr(calotype, name) for name in calotype.__all__ if name.endswith("Pipeline") and name.startswith("Stable")
+    ]
     taken = {name for kind in kinds for name in inspect.signature(kind.__call__).parameters} - {"self"}
     assert taken - set(names) <= {"ip_adapter_image", "ip_adapter_image_embeds"}
     assert set(names) <= taken

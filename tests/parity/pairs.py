@@ -84,7 +84,7 @@ def pair(folder: Path, kind: str):
 
 def with_scheduler(pipes, name: str, **options):
     """The same scheduler on both, made from the config they were saved with."""
-    for pipe, library in zip(pipes, (diffusers, calotype)):
+    for pipe, library in zip(pipes, (diffusers, calotype), strict=True):
         pipe.scheduler = getattr(library, name).from_config(pipe.scheduler.config, **options)
     return pipes
 

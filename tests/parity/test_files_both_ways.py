@@ -48,16 +48,20 @@ def test_we_load_what_the_peer_saves(folder, tmp_path, variant, max_shard_size):
 
 
 def test_the_index_is_written_as_the_ecosystem_does(folder, tmp_path):
-    theirs, ours = pair(folder, "StableDiffusionPipeline")
+    _, ours = pair(folder, "StableDiffusionPipeline")
     ours.save_pretrained(tmp_path)
     index, expected = (json.loads((place / "model_index.json").read_text()) for place in (tmp_path, folder))
-    assert {k: v for k, v in index.items() if not k.startswith("_")} == {k: v for k, v in expected.items() if not k.startswith("_")}
+    assert {k: v for k, v in index.items() if not k.startswith("_")} == {
+        k: v for k, v in expected.items() if not k.startswith("_")
+    }
     assert index["_class_name"] == "StableDiffusionPipeline"
 
 
 def test_modules_and_tokenizers_of_transformers_work_as_well(folder, tmp_path):
     theirs, ours = pair(folder, "StableDiffusionPipeline")
-    mixed = calotype.StableDiffusionPipeline.from_pretrained(folder, text_encoder=theirs.text_encoder, tokenizer=theirs.tokenizer)
+    mixed = calotype.StableDiffusionPipeline.from_pretrained(
+        folder, text_encoder=theirs.text_encoder, tokenizer=theirs.tokenizer
+    )
     for changes in ({}, {"negative_prompt": "blue"}, {"clip_skip": 1}):
         assert np.array_equal(made(mixed, **changes).images, made(ours, **changes).images)
     mixed.save_pretrained(tmp_path)
@@ -80,7 +84,10 @@ def test_the_safety_checker_blocks_what_the_peer_blocks(folder, tmp_path, blocke
     checker.special_care_embeds_weights.data.fill_(1.0)
     extractor = calotype.CLIPImageProcessor(size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30})
     whole = tiny_stable_diffusion(
-        calotype.StableDiffusionPipeline, safety_checker=checker, feature_extractor=extractor, requires_safety_checker=True
+        calotype.StableDiffusionPipeline,
+        safety_checker=checker,
+        feature_extractor=extractor,
+        requires_safety_checker=True,
     )
     whole.save_pretrained(tmp_path)
     theirs = diffusers.StableDiffusionPipeline.from_pretrained(tmp_path)
@@ -95,19 +102,25 @@ def test_a_prompt_is_encoded_as_the_peer_does(folder):
     theirs, ours = pair(folder, "StableDiffusionPipeline")
     arguments = (["a cube", "two balls"], "cpu", 2, True)
     for changes in ({}, {"negative_prompt": ["x", "y"]}):
-        for expected, got in zip(theirs.encode_prompt(*arguments, **changes), ours.encode_prompt(*arguments, **changes)):
-            assert torch.equal(expected, got)
+        expected, got = (pipe.encode_prompt(*arguments, **changes) for pipe in (theirs, ours))
+        assert all(torch.equal(*both) for both in zip(expected, got, strict=True))
 
 
 @pytest.mark.parametrize("size", [512, 33])
 def test_guidance_scales_are_embedded_as_the_peer_does(folder, size):
-    theirs, ours = (pipe.get_guidance_scale_embedding(torch.tensor([6.5, 0.5]), embedding_dim=size) for pipe in pair(folder, "StableDiffusionPipeline"))
+    theirs, ours = (
+        pipe.get_guidance_scale_embedding(torch.tensor([6.5, 0.5]), embedding_dim=size)
+        for pipe in pair(folder, "StableDiffusionPipeline")
+    )
     assert torch.allclose(theirs, ours, atol=1e-5)
 
 
 @pytest.mark.parametrize("task", ["Text2Image", "Image2Image", "Inpainting"])
 def test_auto_pipelines_choose_the_class_that_the_peer_chooses(folder, task):
-    expected, got = (getattr(library, f"AutoPipelineFor{task}").from_pretrained(folder, safety_checker=None) for library in (diffusers, calotype))
+    expected, got = (
+        getattr(library, f"AutoPipelineFor{task}").from_pretrained(folder, safety_checker=None)
+        for library in (diffusers, calotype)
+    )
     assert type(expected).__name__ == type(got).__name__
     back = calotype.AutoPipelineForText2Image.from_pipe(got)
     assert type(back).__name__ == "StableDiffusionPipeline" and back.unet is got.unet
@@ -116,10 +129,14 @@ def test_auto_pipelines_choose_the_class_that_the_peer_chooses(folder, task):
 def test_img2img_in_the_peers_own_words(folder):
     """The example of the users' guide, made small."""
     for library in (diffusers, calotype):
-        pipe = library.StableDiffusionImg2ImgPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None)
+        pipe = library.StableDiffusionImg2ImgPipeline.from_pretrained(
+            folder, torch_dtype=torch.float32, safety_checker=None
+        )
         pipe = pipe.to("cpu")
         pipe.set_progress_bar_config(disable=True)
-        images = pipe(prompt="A fantasy landscape", image=picture(), strength=0.75, guidance_scale=7.5, num_inference_steps=4).images
+        images = pipe(
+            prompt="A fantasy landscape", image=picture(), strength=0.75, guidance_scale=7.5, num_inference_steps=4
+        ).images
         assert images[0].size == (32, 32)
 
 

@@ -22,7 +22,12 @@ def mask(size=(60, 52), box=(20, 8, 31, 30), level=255):
     return drawn
 
 
-OPTIONS = [{}, {"do_normalize": False}, {"do_normalize": False, "do_binarize": True, "do_convert_grayscale": True}, {"resample": "bicubic"}]
+OPTIONS = [
+    {},
+    {"do_normalize": False},
+    {"do_normalize": False, "do_binarize": True, "do_convert_grayscale": True},
+    {"resample": "bicubic"},
+]
 INPUTS = {
     "pil": picture(),
     "pil list": [picture(), picture().rotate(180)],
@@ -66,7 +71,9 @@ def test_a_mask_without_channels_equals_the_peer(shape, kind):
 @pytest.mark.parametrize("mode", ["fill", "crop"])
 @pytest.mark.parametrize("size", [(64, 32), (32, 64), (48, 48), (40, 24)])
 def test_resize_modes_equal_the_peer(mode, size):
-    ours, theirs = (p(vae_scale_factor=FACTOR).resize(picture(), *size, resize_mode=mode) for p in (VaeImageProcessor, Peer))
+    ours, theirs = (
+        p(vae_scale_factor=FACTOR).resize(picture(), *size, resize_mode=mode) for p in (VaeImageProcessor, Peer)
+    )
     assert np.array_equal(np.asarray(ours), np.asarray(theirs))
 
 
@@ -74,7 +81,9 @@ def test_resize_modes_equal_the_peer(mode, size):
 @pytest.mark.parametrize("ratio", [(64, 64), (64, 32), (24, 96)])
 @pytest.mark.parametrize("pad", [0, 4, 40])
 def test_crop_regions_equal_the_peer(box, ratio, pad):
-    assert VaeImageProcessor.get_crop_region(mask(box=box), *ratio, pad=pad) == Peer.get_crop_region(mask(box=box), *ratio, pad=pad)
+    assert VaeImageProcessor.get_crop_region(mask(box=box), *ratio, pad=pad) == Peer.get_crop_region(
+        mask(box=box), *ratio, pad=pad
+    )
 
 
 @pytest.mark.parametrize("level", [255, 128])

@@ -71,12 +71,29 @@ def test_methods_take_what_the_peers_take(kind, name):
 
 @pytest.mark.parametrize("kind", PIPELINES)
 def test_pipelines_have_the_peers_attributes(kind):
-    for name in ("model_cpu_offload_seq", "_optional_components", "_exclude_from_cpu_offload", "_callback_tensor_inputs"):
+    for name in (
+        "model_cpu_offload_seq",
+        "_optional_components",
+        "_exclude_from_cpu_offload",
+        "_callback_tensor_inputs",
+    ):
         assert getattr(getattr(calotype, kind), name) == getattr(getattr(diffusers, kind), name)
-    for name in ("components", "device", "dtype", "guidance_scale", "clip_skip", "do_classifier_free_guidance", "cross_attention_kwargs", "num_timesteps", "interrupt"):
+    for name in (
+        "components",
+        "device",
+        "dtype",
+        "guidance_scale",
+        "clip_skip",
+        "do_classifier_free_guidance",
+        "cross_attention_kwargs",
+        "num_timesteps",
+        "interrupt",
+    ):
         assert isinstance(inspect.getattr_static(getattr(calotype, kind), name), property)
 
 
 def test_schedulers_that_stand_in_for_each_other_are_the_peers():
-    ours, theirs = ({m.name: m.value for m in library.schedulers.KarrasDiffusionSchedulers} for library in (calotype, diffusers))
+    ours, theirs = (
+        {m.name: m.value for m in library.schedulers.KarrasDiffusionSchedulers} for library in (calotype, diffusers)
+    )
     assert ours == theirs

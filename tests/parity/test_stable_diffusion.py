@@ -8,7 +8,11 @@ import torch
 
 from tests.parity.pairs import mask, pair, picture, save_peer, with_scheduler
 
-TEXT2IMG, IMG2IMG, INPAINT = "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"
+TEXT2IMG, IMG2IMG, INPAINT = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+)
 INPUTS = {
     TEXT2IMG: dict(height=32, width=32),
     IMG2IMG: dict(image=picture(), strength=0.7),
@@ -48,7 +52,11 @@ def compare(pipes, tolerance=1e-4, seeds=0, **inputs):
     """Run both with equal generators; the largest difference of their pictures is within the tolerance."""
     results = []
     for pipe in pipes:
-        generator = torch.Generator().manual_seed(seeds) if isinstance(seeds, int) else [torch.Generator().manual_seed(s) for s in seeds]
+        generator = (
+            torch.Generator().manual_seed(seeds)
+            if isinstance(seeds, int)
+            else [torch.Generator().manual_seed(s) for s in seeds]
+        )
         given = {"prompt": "a red cube", "num_inference_steps": 4, "output_type": "np", **inputs}
         results.append(pipe(generator=generator, **given).images)
     theirs, ours = (np.asarray(r.float() if isinstance(r, torch.Tensor) else r, dtype=np.float64) for r in results)
@@ -73,14 +81,19 @@ OPTIONS = {
     "seeds": dict(seeds=(3, 4), num_images_per_prompt=2),
     "latents out": dict(output_type="latent"),
     "tensors out": dict(output_type="pt"),
-    "embeddings": dict(prompt=None, prompt_embeds=torch.randn(2, 77, 32), negative_prompt_embeds=torch.randn(2, 77, 32)),
+    "embeddings": dict(
+        prompt=None, prompt_embeds=torch.randn(2, 77, 32), negative_prompt_embeds=torch.randn(2, 77, 32)
+    ),
     "long prompt": dict(prompt="cube " * 100),
     "one step": dict(num_inference_steps=2),
 }
 
 
 @pytest.mark.parametrize("scheduler", ["DDIMScheduler", "EulerAncestralDiscreteScheduler"])
-@pytest.mark.parametrize(("kind", "option"), [(kind, option) for kind in INPUTS for option in OPTIONS if (kind, option) != (INPAINT, "seeds")])
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [(kind, option) for kind in INPUTS for option in OPTIONS if (kind, option) != (INPAINT, "seeds")],
+)
 def test_every_option_gives_the_same_picture(folder, kind, option, scheduler):
     compare(with_scheduler(pair(folder, kind), scheduler), **{**INPUTS[kind], **OPTIONS[option]})
 
@@ -90,8 +103,10 @@ def test_inpainting_with_seeds_gives_the_pictures_that_the_peer_makes_alone(fold
     """The peer draws from the first generator alone where one image is encoded for several."""
     theirs, ours = pair(inpainting_folder if nine else folder, INPAINT)
     given = dict(prompt="a red cube", num_inference_steps=4, output_type="np", **INPUTS[INPAINT])
-    both = ours(generator=[torch.Generator().manual_seed(seed) for seed in (5, 6)], num_images_per_prompt=2, **given).images
-    for seed, image in zip((5, 6), both):
+    both = ours(
+        generator=[torch.Generator().manual_seed(seed) for seed in (5, 6)], num_images_per_prompt=2, **given
+    ).images
+    for seed, image in zip((5, 6), both, strict=True):
         assert np.abs(theirs(generator=torch.Generator().manual_seed(seed), **given).images[0] - image).max() <= 1e-4
 
 
@@ -106,10 +121,23 @@ SPECIAL = {
     "tensor image": (IMG2IMG, dict(image=torch.rand(1, 3, 32, 32))),
     "seeds and one image": (IMG2IMG, dict(image=picture(), seeds=(5, 6), num_images_per_prompt=2)),
     "whole inpainting": (INPAINT, dict(image=picture(), mask_image=mask(), height=32, width=32)),
-    "cropped": (INPAINT, dict(image=picture(0, (64, 48)), mask_image=mask((64, 48)), height=32, width=32, padding_mask_crop=4, output_type="pil")),
+    "cropped": (
+        INPAINT,
+        dict(
+            image=picture(0, (64, 48)),
+            mask_image=mask((64, 48)),
+            height=32,
+            width=32,
+            padding_mask_crop=4,
+            output_type="pil",
+        ),
+    ),
     "latents for inpainting": (INPAINT, {**INPUTS[INPAINT], "latents": torch.randn(1, 4, 16, 16)}),
     "mask of another size": (INPAINT, {**INPUTS[INPAINT], "mask_image": mask((64, 64))}),
-    "two masks": (INPAINT, dict(prompt=["a", "b"], image=[picture(), picture(1)], mask_image=[mask(), mask()], height=32, width=32)),
+    "two masks": (
+        INPAINT,
+        dict(prompt=["a", "b"], image=[picture(), picture(1)], mask_image=[mask(), mask()], height=32, width=32),
+    ),
 }
 
 
@@ -119,7 +147,9 @@ def test_special_inputs_give_the_same_picture(folder, case):
     compare(pair(folder, kind), tolerance=1.0 if inputs.get("output_type") == "pil" else 1e-4, **inputs)
 
 
-@pytest.mark.parametrize("scheduler", ["DDIMScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"])
+@pytest.mark.parametrize(
+    "scheduler", ["DDIMScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"]
+)
 @pytest.mark.parametrize("strength", [1.0, 0.6])
 @pytest.mark.parametrize("option", ["negative prompt", "several prompts", "copies", "no guidance"])
 def test_nine_channels_give_the_same_picture(inpainting_folder, scheduler, strength, option):
@@ -147,27 +177,30 @@ def test_a_network_that_reads_its_guidance_gives_the_same_picture(tmp_path):
 def test_callbacks_see_and_change_the_same_tensors(folder, kind):
     """Guidance that ends midway, changed latents, and an early stop, through the callback alone."""
 
-    def callback(pipe, i, t, tensors):
-        seen.append((i, int(t), sorted(tensors), [tuple(x.shape) for x in tensors.values()], pipe.guidance_scale, pipe.num_timesteps))
-        if i == 1 and kind != INPAINT:  # the peer's inpainting cannot do that
-            pipe._guidance_scale = 0.0
-            tensors["prompt_embeds"] = tensors["prompt_embeds"].chunk(2)[-1]
-        tensors["latents"] = tensors["latents"] * 0.9
-        pipe._interrupt = i == 3
-        return tensors
+    logs = ([], [])
 
-    logs = []
-    pipes = pair(folder, kind)
-    for _ in pipes:
-        logs.append([])
-    inputs = dict(num_inference_steps=8, callback_on_step_end_tensor_inputs=["latents", "prompt_embeds", "negative_prompt_embeds"])
-    results = []
-    for pipe, seen in zip(pipes, logs):
-        generator = torch.Generator().manual_seed(0)
-        results.append(pipe("a cube", generator=generator, callback_on_step_end=callback, output_type="np", **inputs, **INPUTS[kind]).images)
+    def watching(seen):
+        def callback(pipe, i, t, tensors):
+            shapes = [(name, tuple(tensor.shape)) for name, tensor in sorted(tensors.items())]
+            seen.append((i, int(t), shapes, pipe.guidance_scale, pipe.num_timesteps))
+            if i == 1 and kind != INPAINT:  # the peer's inpainting cannot do that
+                pipe._guidance_scale = 0.0
+                tensors["prompt_embeds"] = tensors["prompt_embeds"].chunk(2)[-1]
+            tensors["latents"] = tensors["latents"] * 0.9
+            pipe._interrupt = i == 3
+            return tensors
+
+        return callback
+
+    watched = ["latents", "prompt_embeds", "negative_prompt_embeds"]
+    given = dict(num_inference_steps=8, output_type="np", callback_on_step_end_tensor_inputs=watched, **INPUTS[kind])
+    theirs, ours = (
+        pipe("a cube", generator=torch.Generator().manual_seed(0), callback_on_step_end=watching(seen), **given).images
+        for pipe, seen in zip(pair(folder, kind), logs, strict=True)
+    )
     assert logs[0] == logs[1]
     assert len(logs[0]) == 4
-    assert np.abs(results[0] - results[1]).max() <= 1e-4
+    assert np.abs(theirs - ours).max() <= 1e-4
 
 
 def test_half_precision_is_close(folder):

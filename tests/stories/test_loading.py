@@ -12,7 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import calotype
-from calotype.core.errors import CalotypeError, CorruptFile, IncompatibleWeights, InvalidArgument, MissingFile, UnknownArgument
+from calotype.core.errors import (
+    CalotypeError,
+    CorruptFile,
+    IncompatibleWeights,
+    InvalidArgument,
+    MissingFile,
+    UnknownArgument,
+)
 from tests.tiny import tiny_safety_checker, tiny_stable_diffusion
 
 Pipeline = calotype.StableDiffusionPipeline
@@ -77,8 +84,12 @@ def test_weights_of_another_shape_or_with_extra_tensors_are_refused(folder, part
 
 
 def test_dtypes_are_given_to_all_or_by_name(original):
-    assert {n.dtype for n in Pipeline.from_pretrained(original, torch_dtype=torch.bfloat16).networks.values()} == {torch.bfloat16}
-    assert {n.dtype for n in Pipeline.from_pretrained(original, dtype=torch.float16).networks.values()} == {torch.float16}
+    assert {n.dtype for n in Pipeline.from_pretrained(original, torch_dtype=torch.bfloat16).networks.values()} == {
+        torch.bfloat16
+    }
+    assert {n.dtype for n in Pipeline.from_pretrained(original, dtype=torch.float16).networks.values()} == {
+        torch.float16
+    }
     mixed = Pipeline.from_pretrained(original, torch_dtype={"vae": torch.float32, "default": torch.bfloat16})
     assert (mixed.vae.dtype, mixed.unet.dtype) == (torch.float32, torch.bfloat16)
     unsaid = Pipeline.from_pretrained(original, torch_dtype={"unet": torch.bfloat16})
@@ -104,13 +115,17 @@ def test_a_pipe_of_another_task_shares_the_components(original):
     for task in ("Image2Image", "Inpainting", "Text2Image"):
         other = getattr(calotype, f"AutoPipelineFor{task}").from_pipe(first)
         assert all(other.components[name] is part for name, part in first.components.items() if name != "scheduler")
-    changed = calotype.StableDiffusionImg2ImgPipeline.from_pipe(first, safety_checker=None, requires_safety_checker=False)
+    changed = calotype.StableDiffusionImg2ImgPipeline.from_pipe(
+        first, safety_checker=None, requires_safety_checker=False
+    )
     assert changed.safety_checker is None and changed.config.requires_safety_checker is False
-    with pytest.raises(UnknownArgument, match="unett.*unet"):
+    with pytest.raises(UnknownArgument, match=r"unett.*unet"):
         Pipeline.from_pipe(first, unett=None)
 
 
-@pytest.mark.parametrize("name", ["AutoPipelineForText2Image", "AutoPipelineForImage2Image", "AutoPipelineForInpainting"])
+@pytest.mark.parametrize(
+    "name", ["AutoPipelineForText2Image", "AutoPipelineForImage2Image", "AutoPipelineForInpainting"]
+)
 def test_auto_pipelines_are_not_made_by_hand(name):
     with pytest.raises(OSError, match="from_pretrained"):
         getattr(calotype, name)()

@@ -18,7 +18,11 @@ from calotype.core.errors import CalotypeError, CorruptFile, InvalidArgument, No
 from tests.tiny import tiny_inputs, tiny_stable_diffusion
 
 NAN, INF = float("nan"), float("inf")
-TEXT2IMG, IMG2IMG, INPAINT = "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"
+TEXT2IMG, IMG2IMG, INPAINT = (
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+)
 EVERY = (TEXT2IMG, IMG2IMG, INPAINT)
 FROM_IMAGE = (IMG2IMG, INPAINT)
 SIZED = (TEXT2IMG, INPAINT)
@@ -166,7 +170,13 @@ READABLE = {
 @pytest.mark.parametrize("mode", READABLE)
 @pytest.mark.parametrize("kind", FROM_IMAGE)
 def test_pictures_of_every_mode_are_read(pipes, kind, mode):
-    given = {"prompt": "a cube", "num_inference_steps": 2, "output_type": "np", **tiny_inputs(kind), "image": READABLE[mode]}
+    given = {
+        "prompt": "a cube",
+        "num_inference_steps": 2,
+        "output_type": "np",
+        **tiny_inputs(kind),
+        "image": READABLE[mode],
+    }
     assert pipes[kind](generator=0, **given).images.shape == (1, 32, 32, 3)
 
 
@@ -201,5 +211,10 @@ def test_a_size_that_is_rounded_is_said(pipes, caplog):
 
 def test_an_empty_mask_is_said(pipes, caplog):
     with caplog.at_level("WARNING", "calotype"):
-        pipes[INPAINT]("a cube", **{**tiny_inputs(INPAINT), "mask_image": rgb(mode="L")}, num_inference_steps=2, output_type="latent")
+        pipes[INPAINT](
+            "a cube",
+            **{**tiny_inputs(INPAINT), "mask_image": rgb(mode="L")},
+            num_inference_steps=2,
+            output_type="latent",
+        )
     assert "nothing is repainted" in caplog.text

@@ -9,12 +9,19 @@ import pytest
 import torch
 
 import calotype
-from calotype.core.offload import ENTRANCES
 from calotype.core.errors import CalotypeError, Cancelled, MissingDependency, NotFinite, UnknownArgument
+from calotype.core.offload import ENTRANCES
 from tests.tiny import tiny_inputs, tiny_stable_diffusion
 
 KINDS = ["StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"]
-SCHEDULERS = ["DDIMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "PNDMScheduler"]
+SCHEDULERS = [
+    "DDIMScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "PNDMScheduler",
+]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -23,7 +30,13 @@ def pipe(request):
 
 
 def run(pipe, seed=0, **changes):
-    given = {"prompt": "a cube", "num_inference_steps": 4, "output_type": "np", **tiny_inputs(type(pipe).__name__), **changes}
+    given = {
+        "prompt": "a cube",
+        "num_inference_steps": 4,
+        "output_type": "np",
+        **tiny_inputs(type(pipe).__name__),
+        **changes,
+    }
     return pipe(generator=torch.Generator().manual_seed(seed), **given)
 
 
@@ -149,7 +162,7 @@ def test_pictures_of_a_batch_equal_pictures_alone(pipe):
     generators = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
     given = dict(prompt="a cube", num_inference_steps=4, output_type="np", **tiny_inputs(type(pipe).__name__))
     both = pipe(generator=generators, num_images_per_prompt=2, **given).images
-    for seed, image in zip((3, 4), both):
+    for seed, image in zip((3, 4), both, strict=True):
         assert np.abs(run(pipe, seed=seed).images[0] - image).max() < 1e-5
 
 

@@ -49,7 +49,9 @@ def test_the_surface_is_as_recorded():
 
 def loaded_by(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
 
 
 def test_importing_calotype_loads_nothing_heavy():
@@ -58,7 +60,18 @@ def test_importing_calotype_loads_nothing_heavy():
 
 
 def test_importing_a_pipeline_loads_no_library_that_it_does_not_need():
-    unwanted = {"transformers", "diffusers", "accelerate", "peft", "scipy", "torchsde", "huggingface_hub", "tokenizers", "torchvision", "pandas"}
+    unwanted = {
+        "transformers",
+        "diffusers",
+        "accelerate",
+        "peft",
+        "scipy",
+        "torchsde",
+        "huggingface_hub",
+        "tokenizers",
+        "torchvision",
+        "pandas",
+    }
     assert not unwanted & loaded_by("from calotype import StableDiffusionPipeline")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from collections import OrderedDict
 from pathlib import Path
@@ -8,11 +9,12 @@ import pytest
 import torch
 
 from calotype.core.errors import CorruptFile, IncompatibleWeights, NotFinite, UnsafeFile
-from calotype.core.pickles import PickledFile, check_pickle
+from calotype.core.pickles import PickledFile
 from tests.hostile import ROWS, archive, tensor_of
 from tests.malformed import Row
 from tests.toy import Toy, same
 
+BENIGN = re.compile(r"encodings[./]")  # Python's own decoders of archive names and escapes
 BIN = "diffusion_pytorch_model.bin"
 events: list[tuple[str, tuple[object, ...]]] = []
 watching = False
@@ -44,7 +46,7 @@ def test_a_harmful_pickle_is_refused_by_the_name_it_wants_and_nothing_runs(row: 
         PickledFile(path)
     assert str(path) in str(caught.value) and row.words[0] in str(caught.value)
     assert "antigravity" not in sys.modules
-    assert [event for event in audited if event[0] != "import"] == []
+    assert not [event for event in audited if not BENIGN.search(str(event))]
 
 
 @pytest.mark.parametrize("row", ROWS["broken"], ids=lambda row: row.name)
@@ -59,7 +61,7 @@ def test_a_broken_pickle_is_refused_in_words(row: Row, tmp_path):
 def test_the_place_of_a_forbidden_name_is_told(tmp_path):
     (tmp_path / "x").write_bytes(archive(b"\x80\x02" + b"N0" * 600 + b"cos\nsystem\n."))
     with pytest.raises(UnsafeFile, match=r"wants `os\.system` at byte 1,202.*\.safetensors copy"):
-        check_pickle(tmp_path / "x")
+        PickledFile(tmp_path / "x")
 
 
 def test_the_tensor_by_hand_is_a_good_one(tmp_path):

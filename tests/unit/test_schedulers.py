@@ -297,7 +297,8 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("DDPMScheduler", {"num_train_timesteps": 0}, {}, "num_train_timesteps"),
     ("DDPMScheduler", {"beta_end": math.nan}, {}, "beta_end"),
     ("DDPMScheduler", {"beta_end": 1.5}, {}, "beta_end"),
-    ("DDPMScheduler", {"trained_betas": [0.1, -0.1]}, {}, "trained_betas"),
+    ("DDPMScheduler", {"trained_betas": [0.1, -0.1], "num_train_timesteps": 2}, {}, "trained_betas"),
+    ("DDPMScheduler", {"trained_betas": [0.1, 0.1]}, {}, "trained_betas"),
     ("DDIMScheduler", {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}, {}, "rescale_betas_zero_snr"),
     ("DDIMScheduler", {"steps_offset": 1}, {"num_inference_steps": 1000}, "steps_offset"),
     ("DPMSolverMultistepScheduler", {"algorithm_type": "zzz"}, {}, "algorithm_type"),
@@ -334,6 +335,14 @@ def test_a_walk_that_cannot_be_is_refused_by_name(
     by_hand = {"timesteps", "sigmas", "num_inference_steps"} & set(walk)
     with pytest.raises(InvalidArgument, match=re.escape(named)):
         make(name, **options).set_timesteps(**(walk if by_hand else walk | {"num_inference_steps": 5}))
+
+
+@pytest.mark.parametrize("eta", [-0.1, 1.5, math.nan])
+def test_an_eta_that_means_nothing_is_refused(eta: float) -> None:
+    scheduler = make("DDIMScheduler")
+    scheduler.set_timesteps(4)
+    with pytest.raises(InvalidArgument, match="eta: expected a number from 0 to 1"):
+        scheduler.step(torch.ones(1, 1, 2, 2), scheduler.timesteps[0], torch.ones(1, 1, 2, 2), eta=eta)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -52,7 +52,9 @@ def load(cls: type[DiffusionPipeline], name_or_path: str | os.PathLike[str], kwa
     refuse_code(kwargs)
     source, given = locate(name_or_path, kwargs)
     index = read_index(source)
-    target = component_class("diffusers", index["_class_name"], source.where(INDEX)) if cls is DiffusionPipeline else cls
+    target = (
+        component_class("diffusers", index["_class_name"], source.where(INDEX)) if cls is DiffusionPipeline else cls
+    )
     if not issubclass(target, DiffusionPipeline):
         raise CorruptFile(f"{source.where(INDEX)}: _class_name", "a pipeline class", target.__name__)
     options = {name: given.pop(name) for name in LOADING_NAMES if name in given}
@@ -92,7 +94,9 @@ def _part(
     if entry[1] is None:
         return None
     found: Any = component_class(entry[0], entry[1], source.where(INDEX))
-    return found.from_source(source.sub(name), **(_for_component(options, name) if issubclass(found, nn.Module) else {}))
+    return found.from_source(
+        source.sub(name), **(_for_component(options, name) if issubclass(found, nn.Module) else {})
+    )
 
 
 def _for_component(options: Mapping[str, Any], name: str) -> dict[str, Any]:

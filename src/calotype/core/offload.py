@@ -60,22 +60,21 @@ class SequentialOffload:
         for network in networks:
             network.to("cpu")
             for layer in network.modules():
-                held = {name: p for name, p in layer.named_parameters(recurse=False)}
-                held |= {name: b for name, b in layer.named_buffers(recurse=False)}
+                held = [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]
                 if held:
                     self._handles.append(layer.register_forward_pre_hook(functools.partial(self._bring, held)))
                     self._handles.append(
                         layer.register_forward_hook(functools.partial(self._drop, held), always_call=True)
                     )
 
-    def _bring(self, held: dict[str, torch.Tensor], layer: nn.Module, _: Any) -> None:
-        for tensor in held.values():
+    def _bring(self, held: list[torch.Tensor], layer: nn.Module, _: Any) -> None:
+        for tensor in held:
             tensor.home = tensor.data  # pyright: ignore[reportAttributeAccessIssue]
             tensor.data = tensor.data.to(self.device, non_blocking=True)
 
     @staticmethod
-    def _drop(held: dict[str, torch.Tensor], layer: nn.Module, *_: Any) -> None:
-        for tensor in held.values():
+    def _drop(held: list[torch.Tensor], layer: nn.Module, *_: Any) -> None:
+        for tensor in held:
             tensor.data = vars(tensor).pop("home", tensor.data)
 
     def free(self) -> None:

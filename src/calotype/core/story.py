@@ -1,4 +1,4 @@
-"""Stories: a pipeline's call is written as a generator, run to its end by calling it, or step by step by streaming it."""
+"""Stories: a pipeline's call is a generator, run to its end by calling it, or step by step by streaming it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments are checked once, at the door: a table of what each name may be, and the few rules that tie several together."""
+"""Arguments are checked once, at the door: a table of what each may be, and the rules that tie several together."""
 
 from __future__ import annotations
 
@@ -29,10 +29,19 @@ def count(low: int, high: int) -> Rule:
 
 def number(low: float = -math.inf, high: float = math.inf, meaning: str = "") -> Rule:
     """A finite number in this range."""
-    told = "a finite number" if math.isinf(low) else f"a number from {low:g} {'up' if math.isinf(high) else f'to {high:g}'}"
+    told = (
+        "a finite number"
+        if math.isinf(low)
+        else f"a number from {low:g} {'up' if math.isinf(high) else f'to {high:g}'}"
+    )
 
     def rule(name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(float(value)) or not low <= float(value) <= high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, Real)
+            or not math.isfinite(float(value))
+            or not low <= float(value) <= high
+        ):
             raise InvalidArgument(name, told + meaning, repr(value))
 
     return rule
@@ -88,7 +97,7 @@ RULES: dict[str, Rule] = {
     "clip_skip": or_none(count(0, 1_000)),
     "guidance_scale": number(),
     "guidance_rescale": number(0, 1),
-    "eta": number(0),
+    "eta": number(0, 1),
     "strength": number(0, 1, " (0 keeps the image, 1 ignores it)"),
     "output_type": among(OUTPUT_TYPES),
     "latents": or_none(floats),
@@ -106,7 +115,9 @@ def check_size(height: Any, width: Any, factor: int) -> tuple[int, int]:
         if not whole or not factor <= int(side) <= LONGEST_SIDE or int(side) % factor:
             near = f"{max(factor, min(LONGEST_SIDE, round(int(side) / factor) * factor))}" if whole else ""
             fix = f"The nearest is {near}." if near else ""
-            raise InvalidArgument(name, f"a multiple of {factor} from {factor} to {LONGEST_SIDE} pixels", repr(side), fix)
+            raise InvalidArgument(
+                name, f"a multiple of {factor} from {factor} to {LONGEST_SIDE} pixels", repr(side), fix
+            )
     return int(height), int(width)
 
 
@@ -179,7 +190,9 @@ def check_prompts(
     if negative_prompt_embeds is not None:
         check_embeds("negative_prompt_embeds", negative_prompt_embeds, width, prompt_embeds)
         if len(negative_prompt_embeds) != batch:
-            raise InvalidArgument("negative_prompt_embeds", f"a batch of {batch}, as prompt", f"{len(negative_prompt_embeds)}")
+            raise InvalidArgument(
+                "negative_prompt_embeds", f"a batch of {batch}, as prompt", f"{len(negative_prompt_embeds)}"
+            )
     return batch
 
 
@@ -190,8 +203,12 @@ def as_generator(generator: Any, batch: int) -> Any:
     if isinstance(generator, (list, tuple)):
         made = [as_generator(each, 1) for each in generator]
         if len(made) != batch or not all(isinstance(each, torch.Generator) for each in made):
-            raise InvalidArgument("generator", f"one generator, or a list of {batch}, one for each picture", f"{len(made)}")
+            raise InvalidArgument(
+                "generator", f"one generator, or a list of {batch}, one for each picture", f"{len(made)}"
+            )
         return made
     if isinstance(generator, int) and not isinstance(generator, bool) and 0 <= generator < 2**64:
         return torch.Generator().manual_seed(generator)
-    raise InvalidArgument("generator", "a torch.Generator, a list of them, or a seed from 0 to 2**64 - 1", repr(generator))
+    raise InvalidArgument(
+        "generator", "a torch.Generator, a list of them, or a seed from 0 to 2**64 - 1", repr(generator)
+    )

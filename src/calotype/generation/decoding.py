@@ -14,7 +14,7 @@ logger = logging.getLogger("calotype.generation.decoding")
 
 
 def decoded(vae: Any, latents: torch.Tensor, generator: Any = None) -> torch.Tensor:
-    """Pixels in [-1, 1]; where half precision overflows they are decoded once more in full, and what is still not finite is refused."""
+    """Pixels in [-1, 1]; what overflows in half precision is decoded again in full, and refused if it still does."""
     pixels = vae.decode(latents, return_dict=False, generator=generator)[0]
     if not torch.isfinite(pixels).all() and vae.dtype in (torch.float16, torch.bfloat16):
         logger.warning("the VAE overflowed in %s: decoding again in float32", vae.dtype)

@@ -25,14 +25,14 @@ def classifier_free(prediction: torch.Tensor, settings: Guided) -> torch.Tensor:
 
 
 def rescaled(guided: torch.Tensor, within: torch.Tensor, share: float) -> torch.Tensor:
-    """A share of the guided prediction with the spread of the conditional one: against overexposure (arXiv:2305.08891, 3.4)."""
+    """This share of the guided prediction in the spread of the conditional one: no overexposure (arXiv:2305.08891)."""
     axes = list(range(1, guided.ndim))
     spread = within.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)
     return share * (guided * spread) + (1 - share) * guided
 
 
 def guidance_embedding(w: torch.Tensor, embedding_dim: int = 512, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Sines and cosines of guidance scales, for networks that learned their guidance (arXiv:2210.03142): (len(w), dim)."""
+    """Sines and cosines (len(w), dim) of guidance scales, for networks that read their guidance (arXiv:2210.03142)."""
     half = embedding_dim // 2
     rate = math.log(10000.0) / (half - 1)
     frequencies = torch.exp(torch.arange(half, dtype=dtype) * -rate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +14,20 @@ from torch.nn import functional as F
 
 from calotype.core.config import ConfigMixin, register_to_config
 from calotype.core.errors import CorruptFile, InvalidArgument, NotFinite
-from calotype.ops.pictures import WIDE_MODES, array_to_pil, array_to_tensor, pil_to_array, plain, tensor_to_array, upright
+from calotype.ops.pictures import (
+    WIDE_MODES,
+    array_to_pil,
+    array_to_tensor,
+    pil_to_array,
+    plain,
+    tensor_to_array,
+    upright,
+)
 
 logger = logging.getLogger("calotype.generation.images")
 
-Picture = Union[Image.Image, NDArray[Any], torch.Tensor]
-PipelineImageInput = Union[Picture, "list[Image.Image]", "list[NDArray[Any]]", "list[torch.Tensor]"]
+Picture = Image.Image | NDArray[Any] | torch.Tensor
+PipelineImageInput = Picture | list[Image.Image] | list[NDArray[Any]] | list[torch.Tensor]
 Box = tuple[int, int, int, int]
 
 RESAMPLINGS = {
@@ -107,7 +115,9 @@ class VaeImageProcessor(ConfigMixin):
             if image.size != images[0].size and (height is None or width is None) and box is None:
                 told, found = (f"{width}x{height}" for width, height in (images[0].size, image.size))
                 raise InvalidArgument(f"{name}[{i}]", f"the size of the first, {told}", found)
-        grey = self.config.do_convert_grayscale  # a mask is resized in its own colours and made grey after, as the peer does
+        grey = (
+            self.config.do_convert_grayscale
+        )  # a mask is resized in its own colours and made grey after, as the peer does
         images = [upright(image) if grey else self.convert_to_rgb(image) for image in images]
         if box is not None:
             images = [image.crop(box) for image in images]
@@ -139,18 +149,29 @@ class VaeImageProcessor(ConfigMixin):
                 "tensors are (batch, channel, height, width), arrays (batch, height, width, channel)",
             )
 
-    def get_default_height_width(self, image: Any, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+    def get_default_height_width(
+        self, image: Any, height: int | None = None, width: int | None = None
+    ) -> tuple[int, int]:
         """The size to work at: as asked, else the picture's own, rounded down to what the VAE's factor divides."""
         if isinstance(image, Image.Image):
             own: Sequence[int] = (image.height, image.width)
         else:
             own = image.shape[-2:] if isinstance(image, torch.Tensor) else image.shape[1:3]
         factor: int = self.config.vae_scale_factor
-        high, wide = (size if asked is None else asked for asked, size in zip((height, width), own))
+        high, wide = (size if asked is None else asked for asked, size in zip((height, width), own, strict=True))
         if min(high, wide) < factor or max(high, wide) > LONGEST_SIDE:
-            raise InvalidArgument("image", f"{factor} to {LONGEST_SIDE} pixels in height and width", f"{own[1]}x{own[0]}")
+            raise InvalidArgument(
+                "image", f"{factor} to {LONGEST_SIDE} pixels in height and width", f"{own[1]}x{own[0]}"
+            )
         if high % factor or wide % factor:
-            logger.warning("sizes are multiples of %d: %dx%d becomes %dx%d", factor, wide, high, wide - wide % factor, high - high % factor)
+            logger.warning(
+                "sizes are multiples of %d: %dx%d becomes %dx%d",
+                factor,
+                wide,
+                high,
+                wide - wide % factor,
+                high - high % factor,
+            )
         return high - high % factor, wide - wide % factor
 
     def resize(self, image: Any, height: int, width: int, resize_mode: str = "default") -> Any:
@@ -168,7 +189,9 @@ class VaeImageProcessor(ConfigMixin):
 
     # ------------------------------------------------------------------ out
 
-    def postprocess(self, image: torch.Tensor, output_type: str = "pil", do_denormalize: list[bool] | None = None) -> Any:
+    def postprocess(
+        self, image: torch.Tensor, output_type: str = "pil", do_denormalize: list[bool] | None = None
+    ) -> Any:
         """What a VAE decoded, in [-1, 1], as tensors ("pt"), arrays ("np") or PIL images ("pil")."""
         if output_type not in OUTPUT_TYPES:
             raise InvalidArgument("output_type", f"one of {', '.join(OUTPUT_TYPES)}", repr(output_type))
@@ -178,7 +201,9 @@ class VaeImageProcessor(ConfigMixin):
         if all(chosen):
             image = self.denormalize(image)
         elif any(chosen):
-            image = torch.stack([self.denormalize(each) if yes else each for each, yes in zip(image, chosen)])
+            image = torch.stack(
+                [self.denormalize(each) if yes else each for each, yes in zip(image, chosen, strict=True)]
+            )
         if output_type == "pt":
             return image
         array = tensor_to_array(image)
@@ -227,7 +252,7 @@ class VaeImageProcessor(ConfigMixin):
 
     @staticmethod
     def get_crop_region(mask_image: Image.Image, width: int, height: int, pad: int = 0) -> Box:
-        """The box (left, top, right, bottom) around the mask's white, padded, widened to the ratio of width to height."""
+        """The box (left, top, right, bottom) around the mask's white, padded, widened to the ratio asked for."""
         mask = mask_image.convert("L")
         found = mask.getbbox() or (0, 0, 0, 0)
         left, top = max(found[0] - pad, 0), max(found[1] - pad, 0)
@@ -249,7 +274,11 @@ def listed(image: Any, name: str) -> Sequence[Any]:
     for i, picture in enumerate(pictures):
         if kind is None or not isinstance(picture, kind):
             where = f"{name}[{i}]" if len(pictures) > 1 else name
-            wanted = f"a {kind.__name__} like the first" if kind and i else "a PIL image, an array or a tensor, or a list of one kind"
+            wanted = (
+                f"a {kind.__name__} like the first"
+                if kind and i
+                else "a PIL image, an array or a tensor, or a list of one kind"
+            )
             raise InvalidArgument(where, wanted, type(picture).__name__)
     return pictures
 
@@ -274,7 +303,9 @@ def as_tensor(picture: Any, grey: bool) -> torch.Tensor:
         raise InvalidArgument("image", "2, 3 or 4 dimensions, none empty", f"shape {tuple(tensor.shape)}")
     if not isinstance(picture, torch.Tensor):
         # arrays put their channels last; a grey one may leave them out
-        tensor = tensor[..., None] if tensor.ndim == 2 or (grey and tensor.ndim == 3 and tensor.shape[-1] != 1) else tensor
+        tensor = (
+            tensor[..., None] if tensor.ndim == 2 or (grey and tensor.ndim == 3 and tensor.shape[-1] != 1) else tensor
+        )
         tensor = over_white(tensor).movedim(-1, -3)
     elif tensor.ndim == 2 or (grey and tensor.ndim == 3):
         tensor = tensor.unsqueeze(-3)

@@ -30,7 +30,9 @@ def walk(
         raise InvalidArgument("timesteps, sigmas", "at most one of them", "both")
     for name in custom:
         if name not in inspect.signature(scheduler.set_timesteps).parameters:
-            raise InvalidArgument(name, f"nothing, as {type(scheduler).__name__} plans its own", f"{len(custom[name])} values")
+            raise InvalidArgument(
+                name, f"nothing, as {type(scheduler).__name__} plans its own", f"{len(custom[name])} values"
+            )
     if custom:
         scheduler.set_timesteps(device=device, **custom)
         steps = len(scheduler.timesteps)
@@ -39,7 +41,9 @@ def walk(
     skipped = (steps - min(int(steps * strength), steps)) * scheduler.order
     if skipped >= len(scheduler.timesteps):
         fix = f"Use a strength of at least {1 / steps:g}, or more steps."
-        raise InvalidArgument("strength", f"at least one of {steps} steps to run", f"{strength:g}, which runs none", fix)
+        raise InvalidArgument(
+            "strength", f"at least one of {steps} steps to run", f"{strength:g}, which runs none", fix
+        )
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(skipped)
     left = scheduler.timesteps[skipped:]
@@ -79,7 +83,7 @@ def from_mask(
     latents: torch.Tensor | None = None,
     masked_latents: torch.Tensor | None = None,
 ) -> Start:
-    """Noise or a noised picture; what the mask (1 repaints) leaves out is kept, by extra channels or after every step."""
+    """Noise or a noised picture; what the mask (1 repaints) leaves out is kept, by the network or after every step."""
     scheduler = call.scheduler
     is_latent = pixels.shape[1] == call.latent_channels
     size = [side * call.vae_scale_factor if is_latent else side for side in pixels.shape[-2:]]
@@ -126,7 +130,9 @@ def encoded(call: Any, pixels: torch.Tensor, told: Told, generator: Generators) 
     if not isinstance(generator, list):
         return spread(call.encode_pixels(pixels, generator), told.batch)
     own: list[Any] = generator
-    return torch.cat([call.encode_pixels(each[None], source) for each, source in zip(spread(pixels, told.batch), own)])
+    return torch.cat(
+        [call.encode_pixels(each[None], source) for each, source in zip(spread(pixels, told.batch), own, strict=True)]
+    )
 
 
 def spread(x: torch.Tensor, batch: int) -> torch.Tensor:

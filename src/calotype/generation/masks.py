@@ -12,7 +12,6 @@ from PIL import Image
 from calotype.core.errors import InvalidArgument
 from calotype.generation.images import Box, VaeImageProcessor
 
-
 logger = logging.getLogger("calotype.generation.masks")
 
 
@@ -35,7 +34,9 @@ class Frame:
             if not isinstance(given, Image.Image):
                 raise InvalidArgument(name, "a PIL image, with padding_mask_crop", type(given).__name__)
         if image.size != mask.size:
-            raise InvalidArgument("mask_image", f"the size of image, {image.width}x{image.height}", f"{mask.width}x{mask.height}")
+            raise InvalidArgument(
+                "mask_image", f"the size of image, {image.width}x{image.height}", f"{mask.width}x{mask.height}"
+            )
         if output_type != "pil":
             raise InvalidArgument("output_type", "'pil', with padding_mask_crop", repr(output_type))
         return cls(image, mask, height, width, VaeImageProcessor.get_crop_region(mask, width, height, pad=padding))

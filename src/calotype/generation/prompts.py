@@ -28,9 +28,14 @@ def tokens(tokenizer: Any, texts: list[str], length: int | None = None) -> Any:
 
 
 def clip_states(
-    tokenizer: Any, encoder: Any, texts: list[str], device: torch.device, skip: int | None = None, length: int | None = None
+    tokenizer: Any,
+    encoder: Any,
+    texts: list[str],
+    device: torch.device,
+    skip: int | None = None,
+    length: int | None = None,
 ) -> torch.Tensor:
-    """The states (batch, tokens, width) of a CLIP text encoder, taken ``skip`` layers before the last, normed as the last are."""
+    """The states (batch, tokens, width) of a CLIP text encoder; ``skip`` takes them so many layers before the last."""
     read = tokens(tokenizer, texts, length)
     mask = read.attention_mask.to(device) if getattr(encoder.config, "use_attention_mask", False) else None
     ids = read.input_ids.to(device)

@@ -12,7 +12,7 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Told:
-    """What the network is told, as named tensors that a callback may change; how many pictures that makes, of which type."""
+    """What the network is told, as named tensors that a callback may change; for how many pictures, of which type."""
 
     state: State
     batch: int

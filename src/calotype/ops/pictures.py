@@ -21,7 +21,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """The picture in mode RGB (or L, where it was): alpha over white, palettes and inks resolved, wide samples scaled to bytes."""
+    """The picture in RGB (or L, where it was): alpha over white, palettes and inks resolved, wide samples scaled."""
     image = upright(image)
     if image.mode in ("RGB", "L"):
         return image

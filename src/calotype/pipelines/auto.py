@@ -37,14 +37,18 @@ class AutoPipeline:
 
     def __init__(self) -> NoReturn:
         name = type(self).__name__
-        raise OSError(f"{name} is not made by its constructor: use {name}.from_pretrained(...) or {name}.from_pipe(...)")
+        raise OSError(
+            f"{name} is not made by its constructor: use {name}.from_pretrained(...) or {name}.from_pipe(...)"
+        )
 
     @classmethod
     def pipeline_class(cls, class_name: str) -> type[DiffusionPipeline]:
         """The class that does this task with the components of a pipeline of this class name."""
         tasks = FAMILIES[family_of(class_name)]
         if cls.task not in tasks:
-            raise InvalidArgument(cls.__name__, f"a family that does {cls.task}", f"{class_name}, which does {', '.join(tasks)}")
+            raise InvalidArgument(
+                cls.__name__, f"a family that does {cls.task}", f"{class_name}, which does {', '.join(tasks)}"
+            )
         return public(tasks[cls.task])
 
     @classmethod

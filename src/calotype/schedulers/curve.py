@@ -76,6 +76,8 @@ def make_curve(
         raise InvalidArgument("num_train_timesteps", "at least 1", repr(steps))
     if trained is not None:
         betas = np.asarray(trained, dtype=np.float32)
+        if betas.shape != (steps,):
+            raise InvalidArgument("trained_betas", f"num_train_timesteps={steps} numbers", f"shape {betas.shape}")
     else:
         chosen("beta_schedule", schedule, SCHEDULES)
         betas = SCHEDULES[schedule](steps, start, end).astype(np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..core.config import register_to_config
+from ..core.errors import InvalidArgument
 from ..ops.random import Generators
 from .curve import BetaSchedule
 from .grid import SPACES, Plan, Point, Spacing
@@ -71,6 +72,8 @@ class DDIMScheduler(Solver):
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[torch.Tensor, ...]:
         """One step; ``eta`` from 0 (no fresh noise) to 1 (as much as DDPM)."""
+        if not 0 <= eta <= 1:
+            raise InvalidArgument("eta", "a number from 0 to 1", repr(eta))
         moment = self.look(model_output, timestep, sample)
         if self.clips and not use_clipped_model_output:
             # clipping moves the picture, not the noise that the network saw

@@ -96,7 +96,7 @@ class DPMSolverSinglestepScheduler(Solver):
         if len(nodes) == 3 and kind == "midpoint":  # passes the prediction in the middle by
             row = exponential(nodes[::-2], there, self.keeps, "heun", self.sde)
             return row._replace(weights=(row.weights[1], 0.0, row.weights[0]))
-        row = exponential(nodes[::-1], there, self.keeps, kind, self.sde)
+        row = exponential(nodes[::-1], there, self.keeps, kind, self.sde, bent=1.0)
         return row._replace(weights=row.weights[::-1])
 
     def predict(self, output: torch.Tensor, x: torch.Tensor, point: Point) -> tuple[torch.Tensor, torch.Tensor]:

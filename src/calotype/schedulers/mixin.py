@@ -47,7 +47,7 @@ class SchedulerMixin(ConfigMixin):
 
     config_name = "scheduler_config.json"
     convertible = True
-    also_known = OF_KIN
+    also_known = frozenset(OF_KIN)
     _compatibles: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

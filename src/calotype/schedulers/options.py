@@ -59,13 +59,26 @@ class Options:
         return RAMP_OPTIONS[at_most_one({name: getattr(self, name) for name in RAMP_OPTIONS if name})]
 
 
-OF_KIN = frozenset(
-    """
-    algorithm_type disable_corrector euler_at_final interpolation_type lambda_min_clipped lower_order_final
-    noise_sampler_seed original_inference_steps predict_x0 set_alpha_to_one sigma_data skip_prk_steps solver_order
-    solver_p solver_type timestep_scaling timestep_type variance_type
-    """.split()
-) | {field.name for field in fields(Options)}
+OF_KIN = {field.name for field in fields(Options)} | {
+    "algorithm_type",
+    "disable_corrector",
+    "euler_at_final",
+    "interpolation_type",
+    "lambda_min_clipped",
+    "lower_order_final",
+    "noise_sampler_seed",
+    "original_inference_steps",
+    "predict_x0",
+    "set_alpha_to_one",
+    "sigma_data",
+    "skip_prk_steps",
+    "solver_order",
+    "solver_p",
+    "solver_type",
+    "timestep_scaling",
+    "timestep_type",
+    "variance_type",
+}
 """Every option that a scheduler of any class may write into its config."""
 
 RAMP_OPTIONS = {

@@ -37,8 +37,13 @@ def ancestral(here: Point, there: Point, eta: float = 0.0) -> Row:
     return Row(keep, (there.alpha - here.alpha * keep,), fresh if eta else None)
 
 
-def exponential(nodes: Sequence[Point], there: Point, kept: Kept, kind: str = "midpoint", sde: bool = False) -> Row:
-    """DPM-Solver (arXiv 2206.00927) from noises, DPM-Solver++ (arXiv 2211.01095) from clean samples."""
+def exponential(
+    nodes: Sequence[Point], there: Point, kept: Kept, kind: str = "midpoint", sde: bool = False, bent: float = 0.5
+) -> Row:
+    """DPM-Solver (arXiv 2206.00927) from noises, DPM-Solver++ (arXiv 2211.01095) from clean samples.
+
+    ``bent`` is how much of the second derivative counts: half in the multistep solvers, as they were published.
+    """
     here = nodes[0]
     h = there.lam - here.lam
     if kept == "denoised":
@@ -55,18 +60,18 @@ def exponential(nodes: Sequence[Point], there: Point, kept: Kept, kind: str = "m
         slope, bend = differences([(node.lam - here.lam) / h for node in nodes])
         weights += (weights[0] / 2 if kind == "midpoint" and bend is None else scale * (grown / g - 1)) * slope
         if bend is not None:
-            weights += scale * ((grown - g) / g**2 - 0.5) * bend
+            weights += scale * ((grown - g) / g**2 - 0.5) * bent * bend
     return Row(keep, tuple(weights.tolist()), fresh if sde else None)
 
 
 def differences(at: Sequence[float]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Weights of values at 0, at[1] and perhaps at[2] that give the slope at 0, and half the second derivative."""
+    """Weights of values at 0, at[1] and perhaps at[2] that give the slope at 0, and the second derivative."""
     if len(at) == 2:
         return np.array([1.0, -1.0]) / -at[1], None
     newer = np.array([1.0, -1.0, 0.0]) / -at[1]
     older = np.array([0.0, 1.0, -1.0]) / (at[1] - at[2])
     bend = (newer - older) / -at[2]
-    return newer - at[1] * bend, bend
+    return newer - at[1] * bend, 2 * bend
 
 
 def unified(nodes: Sequence[Point], there: Point, kept: Kept, kind: str, arrived: bool) -> Row:

@@ -64,9 +64,9 @@ class Solver(SchedulerMixin):
             options.rescale_betas_zero_snr,
             faintest=0.0 if self.by_timestep else 2.0**-24,
         )
-        self.betas = torch.tensor(self.curve.betas)
+        self.betas = torch.from_numpy(self.curve.betas.copy())
         self.alphas = 1 - self.betas
-        self.alphas_cumprod = torch.tensor(self.curve.alphas_cumprod)
+        self.alphas_cumprod = torch.from_numpy(self.curve.alphas_cumprod.copy())
         self.plan = replace(
             self.style,
             spacing=options.timestep_spacing or self.style.spacing,
@@ -104,7 +104,7 @@ class Solver(SchedulerMixin):
     def begin(self, grid: Grid, device: Device = None) -> None:
         """Stand before the first step of a grid."""
         self.grid = grid
-        self.timesteps = torch.tensor(grid.timesteps, device=device)
+        self.timesteps = torch.tensor(grid.timesteps, device=device or "cpu")
         self.sigmas = torch.tensor(grid.levels, dtype=torch.float32, device="cpu")
         self.num_inference_steps = grid.steps
         self.history.clear()
@@ -173,8 +173,8 @@ class Solver(SchedulerMixin):
         self, timestep: Timestep, schedule_timesteps: torch.Tensor | Sequence[float] | None = None
     ) -> int:
         """The place of a timestep in the walk; of several the second, where a walk begun in the middle has to start."""
-        walk = self.grid.timesteps if schedule_timesteps is None else np.asarray(schedule_timesteps)
-        places = np.flatnonzero(walk == float(timestep))
+        given = None if schedule_timesteps is None else torch.as_tensor(schedule_timesteps).cpu().numpy()
+        places = np.flatnonzero((self.grid.timesteps if given is None else given) == float(timestep))
         if not len(places):
             raise InvalidArgument("timestep", "one of scheduler.timesteps", f"{float(timestep):g}")
         return int(places[:2][-1])

@@ -1,9 +1,9 @@
-"""What the Stable Diffusion pipelines have in common: their components, how they are told a prompt, how they deliver."""
+"""What the Stable Diffusion pipelines share: their components, how they are told a prompt, how they deliver."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -29,9 +29,9 @@ class StableDiffusion(DiffusionPipeline, Switches):
     """A CLIP text encoder, a conditional UNet and a VAE, with an optional safety checker."""
 
     model_cpu_offload_seq = "text_encoder->image_encoder->unet->vae"
-    _optional_components = ["safety_checker", "feature_extractor", "image_encoder"]
-    _exclude_from_cpu_offload = ["safety_checker"]
-    _callback_tensor_inputs = ["latents", "prompt_embeds", "negative_prompt_embeds"]
+    _optional_components: ClassVar[list[str]] = ["safety_checker", "feature_extractor", "image_encoder"]
+    _exclude_from_cpu_offload: ClassVar[list[str]] = ["safety_checker"]
+    _callback_tensor_inputs: ClassVar[list[str]] = ["latents", "prompt_embeds", "negative_prompt_embeds"]
     _trained_with = ("steps_offset", "clip_sample")
     argument_rules = RULES
     live_settings = ("guidance_scale", "guidance_rescale", "clip_skip", "cross_attention_kwargs")
@@ -58,9 +58,13 @@ class StableDiffusion(DiffusionPipeline, Switches):
         requires_safety_checker: bool = True,
     ) -> None:
         if safety_checker is None and requires_safety_checker:
-            logger.warning("%s has no safety checker: look at pictures before you show them to others", type(self).__name__)
+            logger.warning(
+                "%s has no safety checker: look at pictures before you show them to others", type(self).__name__
+            )
         if safety_checker is not None and feature_extractor is None:
-            raise InvalidArgument("feature_extractor", "one, as there is a safety_checker", "None", "Or pass safety_checker=None.")
+            raise InvalidArgument(
+                "feature_extractor", "one, as there is a safety_checker", "None", "Or pass safety_checker=None."
+            )
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,
@@ -104,7 +108,9 @@ class StableDiffusion(DiffusionPipeline, Switches):
         trained: Any = self.unet.config.sample_size
         sides = trained if isinstance(trained, (list, tuple)) else (trained, trained)
         asked = (height, width)
-        height, width = (side * self.vae_scale_factor if own is None else own for own, side in zip(asked, sides))
+        height, width = (
+            side * self.vae_scale_factor if own is None else own for own, side in zip(asked, sides, strict=True)
+        )
         return check_size(height, width, self.vae_scale_factor)
 
     # ------------------------------------------------------------------ settings of one call, read live by the loop
@@ -200,7 +206,7 @@ class StableDiffusion(DiffusionPipeline, Switches):
         return positive, copied(negative_prompt_embeds.to(device, dtype), num_images_per_prompt)
 
     def denoiser_inputs(self, state: State, rows: int) -> dict[str, Any]:
-        """What the UNet is called with beside the sample; the conditional rows are the last, so guidance may end midway."""
+        """What the UNet is called with beside the sample; conditional rows come last, so guidance may end midway."""
         return {
             "encoder_hidden_states": state["prompt_embeds"][-rows:],
             "timestep_cond": state.get("timestep_cond"),
@@ -240,7 +246,11 @@ class StableDiffusion(DiffusionPipeline, Switches):
 
 def as_trained(scheduler: Any, names: tuple[str, ...]) -> Any:
     """The scheduler with the options its network was trained with; another object if any was different."""
-    wanted = {name: TRAINED_WITH[name] for name in names if scheduler.config.get(name, TRAINED_WITH[name]) != TRAINED_WITH[name]}
+    wanted = {
+        name: TRAINED_WITH[name]
+        for name in names
+        if scheduler.config.get(name, TRAINED_WITH[name]) != TRAINED_WITH[name]
+    }
     if not wanted:
         return scheduler
     told = ", ".join(f"{name}={value}" for name, value in wanted.items())

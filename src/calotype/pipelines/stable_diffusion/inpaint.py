@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -21,7 +21,11 @@ from calotype.pipelines.stable_diffusion.family import StableDiffusion
 class StableDiffusionInpaintPipeline(StableDiffusion):
     """Pictures of a prompt within a mask, the rest of a picture kept."""
 
-    _callback_tensor_inputs = [*StableDiffusion._callback_tensor_inputs, "mask", "masked_image_latents"]
+    _callback_tensor_inputs: ClassVar[list[str]] = [
+        *StableDiffusion._callback_tensor_inputs,
+        "mask",
+        "masked_image_latents",
+    ]
     _trained_with = ("steps_offset", "skip_prk_steps")
 
     @property
