@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 from typing import Any
@@ -196,7 +197,7 @@ TABLE: dict[str, list[dict[str, Any]]] = {
         *[
             curve | LEADING for curve in CURVES
         ],  # a cosine's last levels, above 10,000, are too far for the peer's float32
-        *RAMPS,
+        *[ramp | LEADING for ramp in RAMPS[:3]],
         V,
         {"@num_train_timesteps": 700},
     ],
@@ -220,6 +221,7 @@ TABLE: dict[str, list[dict[str, Any]]] = {
             for solver in ("midpoint", "heun")
             for order in (1, 2, 3)
             for lower in (True, False)
+            if (kind, solver, order) != ("sde-dpmsolver++", "heun", 3)  # wrong there: see docs/differences.md
         ],
         {"lambda_min_clipped": -2.0},
         FLOW,
@@ -317,12 +319,44 @@ def test_noise_is_added_as_the_peer_adds_it(name: str, options: dict[str, Any], 
         assert_close(ours.get_velocity(x, noise, t), peers.get_velocity(x, noise, t), 1e-6)
 
 
+@pytest.mark.parametrize("begin", [0, 1])
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_inpainting_between_the_steps_is_the_peers(name: str, begin: int) -> None:
+    """Samples are replaced after each evaluation, inputs scaled more than once, and the scheduler copied on the way."""
+    ours, peers, stepped = pair(name, TABLE[name][0])
+    if not hasattr(peers, "add_noise"):
+        pytest.skip("adds its noise in another way")
+    begin *= ours.order
+    x, picture, noise = torch.randn(3, 2, 3, 6, 6, generator=torch.Generator().manual_seed(1)).unbind()
+    painted = torch.rand(6, 6, generator=torch.Generator().manual_seed(2)) > 0.5
+    samples: list[torch.Tensor] = []
+    for scheduler in (ours, peers):
+        if "generator" in inspect.signature(scheduler.step).parameters:
+            stepped = stepped | {"generator": torch.Generator().manual_seed(0)}
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(begin)
+        left = scheduler.timesteps[begin:]
+        sample = scheduler.add_noise(picture, x, left[:1].repeat(2))
+        for i, t in enumerate(left):
+            scheduler = copy.deepcopy(scheduler)
+            for _ in range(2):
+                seen = scheduler.scale_model_input(sample, t)
+            sample = scheduler.step(network(seen, t, False), t, sample, **stepped).prev_sample
+            if i + 1 < len(left):
+                sample = torch.where(
+                    painted, sample, scheduler.add_noise(picture, noise, left[i + 1 : i + 2].repeat(2))
+                )
+        samples.append(sample)
+    assert_close(*samples)
+
+
 ALIASED = ("DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler")
+HUBS = {"DDIMScheduler", "DPMSolverMultistepScheduler"}
+PAIRS = [(source, target) for source in TABLE for target in TABLE if HUBS & {source, target}]
 
 
 @pytest.mark.parametrize("saved", [False, True])
-@pytest.mark.parametrize("source", sorted(TABLE))
-@pytest.mark.parametrize("target", sorted(TABLE))
+@pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_config_of_one_scheduler_makes_the_peers_other(source: str, target: str, saved: bool) -> None:
     options = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "prediction_type": "v_prediction"}
     if saved and source == "DEISMultistepScheduler" and target in ALIASED:

@@ -65,3 +65,8 @@ def test_documents_are_written_sorted_and_end_in_a_newline():
     assert to_json({"b": [1], "a": None}) == '{\n  "a": null,\n  "b": [\n    1\n  ]\n}\n'
     with pytest.raises(ValueError):
         to_json({"a": float("nan")})
+
+
+def test_infinity_is_written_and_read_as_the_ecosystem_does(tmp_path):
+    (tmp_path / "config.json").write_text(to_json({"a": float("-inf")}))
+    assert read_json(tmp_path / "config.json") == {"a": float("-inf")}

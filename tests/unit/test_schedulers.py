@@ -88,6 +88,17 @@ def test_a_third_prediction_brings_the_step_nearer_to_the_integral(sde: bool) ->
     assert errors[1] < 0.6 * errors[0]
 
 
+@pytest.mark.parametrize("sde", [False, True])
+def test_the_whole_second_derivative_makes_the_step_the_integral(sde: bool) -> None:
+    h, rate = 0.7, 2.0 if sde else 1.0
+    lams = (0, 0.3 * h, 0.6 * h, h)
+    points = [Point(1 / math.hypot(1, math.exp(-lam)), 1 / math.hypot(1, math.exp(lam))) for lam in lams]
+    row = exponential(points[:3], points[3], "denoised", "heun", sde, bent=1.0)
+    g = rate * h
+    exact = points[3].alpha * (g * g - 2 * g + 2 - 2 * math.exp(-g)) / rate**2
+    assert np.dot(row.weights, [lam**2 for lam in lams[:3]]) == pytest.approx(exact, abs=1e-12)
+
+
 def test_lagrange_integrals_are_exact_for_their_polynomials() -> None:
     at, end = [2.0, 3.5, 4.0, 6.0], 0.5
     weights = lagrange_integrals(at, end)
@@ -135,6 +146,8 @@ FULL: dict[str, Any] = {"lower_order_final": False}
             ("DPMSolverMultistepScheduler", END | FULL | {"algorithm_type": "dpmsolver", "solver_order": k}, k)
             for k in (1, 2)
         ],
+        *[("DPMSolverSinglestepScheduler", END | FULL | {"solver_order": k}, k) for k in (1, 2)],
+        ("DPMSolverSinglestepScheduler", END | FULL | {"solver_order": 3, "solver_type": "heun"}, 3),
         # the corrector adds one order to the predictor's
         *[("UniPCMultistepScheduler", END | FULL | {"solver_order": k}, k + 1) for k in (1, 2, 3)],
         *[("DEISMultistepScheduler", FULL | {"solver_order": k}, k) for k in (1, 2, 3)],

@@ -9,6 +9,7 @@ import itertools
 import os
 import platform
 import re
+import shutil
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -55,17 +56,22 @@ class Saving:
     def write(self, name: str, pieces: Iterable[bytes | memoryview]) -> None:
         """Put the content of a file on disk, beside its name."""
         path = self.folder / safe_name(name, str(self.folder))
-        with _explained(path):
+        content, view, written = iter(pieces), memoryview(b""), 0
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
             sweep(path.parent)
-            beside = path.with_name(f".{path.name}.{_tag()}-{os.getpid()}-{next(_numbers)}.tmp")
+            beside = _beside(path)
             self._ready.append((beside, path))
             with open(beside, "xb", buffering=0) as file:
-                for piece in pieces:
+                for piece in content:
                     view = memoryview(piece)
                     while view:
-                        view = view[file.write(view) :]
+                        count = file.write(view)
+                        view, written = view[count:], written + count
                 os.fsync(file.fileno())
+        except OSError as error:
+            needed = written + len(view) + sum(memoryview(piece).nbytes for piece in content)
+            raise _in_our_words(error, path, f"at least {needed:,} bytes are needed, ") from error
 
     def remove(self, name: str) -> None:
         """Remove a file once the others have their names."""
@@ -74,22 +80,26 @@ class Saving:
     def commit(self) -> None:
         """Give every file its name; if one cannot have it, the earlier ones give theirs back."""
         done: list[tuple[Path, Path | None]] = []
+        path = self.folder
         try:
             for beside, path in self._ready:
-                with _explained(path):
-                    done.append((path, _second_name(path)))
-                    os.replace(beside, path)
-            for folder in dict.fromkeys(path.parent for _, path in self._ready):
-                with _explained(folder):
-                    _sync_folder(folder)
-        except BaseException:
-            for path, kept in reversed(done):
+                kept = _second_name(path)
+                done.append((path, kept))
+                os.replace(beside, path)
+            for path in dict.fromkeys(path.parent for _, path in self._ready):
+                _sync_folder(path)
+        except BaseException as error:
+            for name, kept in reversed(done):
                 with contextlib.suppress(OSError):
-                    os.replace(kept, path) if kept else os.unlink(path)
+                    os.replace(kept, name) if kept else os.unlink(name)
+                with contextlib.suppress(OSError):
+                    os.unlink(kept or name)  # a file cannot take the place of itself
+            if isinstance(error, OSError):
+                raise _in_our_words(error, path) from error
             raise
-        for path in [kept for _, kept in done if kept] + self._stale:
+        for name in [kept for _, kept in done if kept] + self._stale:
             with contextlib.suppress(OSError):
-                os.unlink(path)
+                os.unlink(name)
 
     def forget(self) -> None:
         """Remove what never got its name."""
@@ -130,12 +140,19 @@ def _alive(pid: int) -> bool:
     return True
 
 
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{_tag()}-{os.getpid()}-{next(_numbers)}.tmp")
+
+
 def _second_name(path: Path) -> Path | None:
     """Keep the present file under another name until all is done."""
     if not path.exists():
         return None
-    kept = path.with_name(f".{path.name}.{_tag()}-{os.getpid()}-{next(_numbers)}.tmp")
-    os.link(path, kept)
+    kept = _beside(path)
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, kept)
     return kept
 
 
@@ -149,22 +166,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-@contextmanager
-def _explained(path: Path) -> Generator[None, None, None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = f"no space: {free_bytes(path):,} bytes are free"
-        raise WriteError(
-            f"{path}: could not be written, {reason}", fix="What was there before is untouched."
-        ) from error
-
-
-def free_bytes(path: Path) -> int:
-    """How much room there is where a path will be."""
-    import shutil
-
-    present = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    return shutil.disk_usage(present).free
+def _in_our_words(error: OSError, path: Path, needed: str = "") -> WriteError:
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        present = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+        reason = f"no space: {needed}{shutil.disk_usage(present).free:,} are free"
+    return WriteError(f"{path}: could not be written, {reason}", fix="What was there before is untouched.")

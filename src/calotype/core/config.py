@@ -129,7 +129,7 @@ class ConfigMixin:
             refuse_unknown(kwargs, names, cls.__name__)
         defaulted = set(config.get("_use_default_values", ()))
         told = {key: value for key, value in config.items() if key not in defaulted and not key.startswith("_")}
-        cls.check_config(config, f"{cls.__name__} config")
+        cls.check_config(told | {"_class_name": config.get("_class_name", cls.__name__)}, f"{cls.__name__} config")
         values = told | kwargs
         made = cls(**{name: values[name] for name in names if name in values})
         unknown = {key: value for key, value in told.items() if key not in names}

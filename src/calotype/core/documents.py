@@ -46,8 +46,8 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
         value = float(text)
         return value if math.isfinite(value) else fail("finite numbers", text[:40])
 
-    def constant(text: str) -> NoReturn:
-        fail("finite numbers", text)
+    def constant(text: str) -> float:
+        return float(text) if text.endswith("Infinity") else fail("numbers", text)
 
     try:
         document = json.loads(data.decode(), object_pairs_hook=unique, parse_float=number, parse_constant=constant)
@@ -71,8 +71,16 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
 
 
 def to_json(document: Mapping[str, Any]) -> str:
-    """The document as the ecosystem writes it: two spaces, sorted keys, a newline at the end."""
-    return json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    """The document as the ecosystem writes it: two spaces, sorted keys, a newline at the end, infinities as numbers."""
+    text = json.dumps(document, indent=2, sort_keys=True) + "\n"
+    json.loads(text, parse_constant=_no_nan)
+    return text
+
+
+def _no_nan(text: str) -> float:
+    if text == "NaN":
+        raise ValueError("a document holds numbers, found NaN")
+    return float(text)
 
 
 def _check_encoding(data: bytes, where: str) -> None:

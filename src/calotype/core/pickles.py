@@ -47,18 +47,17 @@ class _View(NamedTuple):
     stride: tuple[int, ...]
 
 
-class _Call:
-    """What stands in for a function of torch. Without attributes: a pickle may try to set some."""
-
+# What stands in for functions of torch has no attributes: a pickle may try to set some.
+class _RebuildTensor:
     __slots__ = ()
 
-
-class _RebuildTensor(_Call):
     def __call__(self, storage: _Storage, offset: int, shape: Any, stride: Any, *_: Any) -> _View:
         return _View(storage, offset, tuple(shape), tuple(stride))
 
 
-class _RebuildParameter(_Call):
+class _RebuildParameter:
+    __slots__ = ()
+
     def __call__(self, tensor: _View, *_: Any) -> _View:
         return tensor
 

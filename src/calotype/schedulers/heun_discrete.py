@@ -59,4 +59,4 @@ class HeunDiscreteScheduler(TwoStageSolver):
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[torch.Tensor, ...]:
         """One evaluation: of the slope where the step starts, or of the one where it ends."""
-        return self.stage(model_output, timestep, sample, return_dict=return_dict)
+        return self.evaluate(model_output, timestep, sample, return_dict=return_dict)

@@ -67,4 +67,4 @@ class KDPM2AncestralDiscreteScheduler(TwoStageSolver):
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[torch.Tensor, ...]:
         """One evaluation: of the slope where the step starts, or of the one half way down; noise follows the second."""
-        return self.stage(model_output, timestep, sample, generator, return_dict)
+        return self.evaluate(model_output, timestep, sample, generator, return_dict)

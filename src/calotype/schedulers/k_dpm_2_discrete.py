@@ -63,7 +63,7 @@ class KDPM2DiscreteScheduler(TwoStageSolver):
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[torch.Tensor, ...]:
         """One evaluation: of the slope where the step starts, or of the one in its middle."""
-        return self.stage(model_output, timestep, sample, return_dict=return_dict)
+        return self.evaluate(model_output, timestep, sample, return_dict=return_dict)
 
 
 def middle(start: Point, end: Point) -> Point:

@@ -55,13 +55,14 @@ class TwoStageSolver(Solver):
         """Whether the next evaluation is the first of its step."""
         return self.anchor is None
 
-    def stage(
+    def evaluate(
         self,
         model_output: torch.Tensor,
         timestep: Timestep,
         sample: torch.Tensor,
         generator: Generators = None,
         return_dict: bool = True,
+        noise: torch.Tensor | None = None,
     ) -> SchedulerOutput | tuple[torch.Tensor, ...]:
         """One evaluation, which tries a step or takes it."""
         moment = self.look(model_output, timestep, sample)
@@ -72,4 +73,4 @@ class TwoStageSolver(Solver):
         else:
             moment, self.anchor = replace(moment, x=self.anchor), None
             _, row = self.rows(*self.grid.points[moment.place - 1 : moment.place + 1])
-        return self.leave(moment, row, generator, return_dict=return_dict)
+        return self.leave(moment, row, generator, noise, return_dict)
