@@ -40,7 +40,27 @@ CLIPPED: list[dict[str, Any]] = [
     {"thresholding": True, "sample_max_value": 1.5, "dynamic_thresholding_ratio": 0.9, **V},
 ]
 
-# class, then the option sets; keys with a leading "/" go to step(), with "@" to set_timesteps()
+FLOW_SWITCHES = (
+    "invert_sigmas",
+    "use_karras_sigmas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "stochastic_sampling",
+)
+
+
+def following(scheduler: Any, place: int) -> int | None:
+    """The next timestep, as the priors tell it to their scheduler."""
+    return int(scheduler.timesteps[place + 1]) if place + 1 < len(scheduler.timesteps) else None
+
+
+def by_row(scheduler: Any, place: int) -> torch.Tensor:
+    """A timestep for each row of pixels: the first is clean, the others lag behind by a step each."""
+    walk = torch.cat([scheduler.timesteps, scheduler.timesteps.new_zeros(8)])
+    return torch.stack([walk[-1], *[walk[min(place + lag, len(walk) - 1)] for lag in range(5)]]).expand(2, 3, 6)
+
+
+# class, then the option sets; keys with a leading "/" go to step(), with "@" to set_timesteps(); functions are asked
 TABLE: dict[str, list[dict[str, Any]]] = {
     "DDIMScheduler": [
         *SPACINGS,
@@ -231,6 +251,64 @@ TABLE: dict[str, list[dict[str, Any]]] = {
         {"@timesteps": [900, 500, 100]},
         {"variance_type": "learned_range"},
     ],
+    "LCMScheduler": [
+        {},
+        *CURVES,
+        *CLIPPED,
+        {"clip_sample": True, "prediction_type": "sample", "timestep_scaling": 3.0},
+        V | {"rescale_betas_zero_snr": True},
+        {"original_inference_steps": 30, "timestep_spacing": "trailing", "steps_offset": 1, "set_alpha_to_one": False},
+        {"@original_inference_steps": 30, "@strength": 0.5},
+        {"@timesteps": [999, 759, 499, 259]},
+        {"@num_inference_steps": 1},
+    ],
+    "TCDScheduler": [
+        {},
+        *CURVES,
+        *CLIPPED,
+        *[
+            {"/eta": eta, "prediction_type": kind}
+            for eta in (0.0, 1.0)
+            for kind in ("epsilon", "sample", "v_prediction")
+        ],
+        V | {"rescale_betas_zero_snr": True},
+        {"original_inference_steps": 30, "@strength": 0.5},
+        {"@original_inference_steps": 30, "@strength": 0.5},
+        {"@timesteps": [999, 759, 499, 259]},
+    ],
+    "UnCLIPScheduler": [
+        *[
+            {"variance_type": variance, "prediction_type": kind, "clip_sample": clip, "/prev_timestep": there}
+            for variance in ("fixed_small_log", "learned_range")
+            for kind in ("epsilon", "sample")
+            for clip in (False, True)
+            for there in (None, following)
+        ],
+        {"clip_sample_range": 5.0, "num_train_timesteps": 500, "/prev_timestep": following},
+    ],
+    "FlowMatchEulerDiscreteScheduler": [
+        {},
+        {"shift": 3.0},
+        {"shift": 3.0, "num_train_timesteps": 500},
+        *[{"shift": 3.0, "shift_terminal": 0.1, name: True} for name in FLOW_SWITCHES],
+        *[{"use_dynamic_shifting": True, "time_shift_type": kind, "@mu": 0.8} for kind in ("exponential", "linear")],
+        {"use_dynamic_shifting": True, "shift_terminal": 0.02, "@mu": 0.8, "@sigmas": [1.0, 0.5, 0.25]},
+        {"shift": 3.0, "@sigmas": [0.9, 0.6, 0.3]},
+        {"shift": 3.0, "@timesteps": [1000, 700, 300]},
+        {"shift": 3.0, "@timesteps": [1000, 700, 300], "@sigmas": [0.9, 0.6, 0.3], "use_karras_sigmas": True},
+        {"/s_churn": 3.0, "/s_noise": 1.2},
+        {"/per_token_timesteps": by_row},
+        {"/per_token_timesteps": by_row, "stochastic_sampling": True, "shift": 3.0},
+    ],
+    "DPMSolverSDEScheduler": [
+        *[spacing | {"noise_sampler_seed": 3} for spacing in SPACINGS],
+        *[curve | {"noise_sampler_seed": 3} for curve in CURVES],
+        *[ramp | {"noise_sampler_seed": 4} for ramp in RAMPS],
+        {},
+        V | {"/s_noise": 0.7},
+        {"prediction_type": "sample", "noise_sampler_seed": 2**40},
+        {"@num_train_timesteps": 700, "noise_sampler_seed": 5},
+    ],
 }
 ROWS = [(name, options) for name, rows in TABLE.items() for options in rows]
 NAMED = [f"{name} {', '.join(f'{key}={value}'[:40] for key, value in options.items())}" for name, options in ROWS]
@@ -261,17 +339,18 @@ def network(x: torch.Tensor, t: torch.Tensor, learned: bool) -> torch.Tensor:
 
 def walk(scheduler: Any, stepped: dict[str, Any], begin: int | None = None) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Every sample of a walk, and a draw from the generator as the walk left it."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, 6, 6, generator=generator) * scheduler.init_noise_sigma
+    generator = torch.manual_seed(0)  # also the one of solvers that draw their own seed
+    x = torch.randn(2, 3, 6, 6, generator=generator) * getattr(scheduler, "init_noise_sigma", 1.0)
     learned = (scheduler.config.get("variance_type") or "").startswith("learned")
     if "generator" in inspect.signature(scheduler.step).parameters:
         stepped = stepped | {"generator": generator}
     if begin is not None and hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(begin)
     samples = []
-    for t in scheduler.timesteps[begin or 0 :]:
-        out = network(scheduler.scale_model_input(x, t), t, learned)
-        x = scheduler.step(out, t, x, **stepped).prev_sample
+    scaled = getattr(scheduler, "scale_model_input", lambda x, t: x)
+    for place, t in enumerate(scheduler.timesteps[begin or 0 :], begin or 0):
+        told = {key: value(scheduler, place) if callable(value) else value for key, value in stepped.items()}
+        x = scheduler.step(network(scaled(x, t), t, learned), t, x, **told).prev_sample
         samples.append(x)
     return samples, torch.randn(4, generator=generator)
 
@@ -290,7 +369,7 @@ def test_walk_is_the_peers(name: str, options: dict[str, Any]) -> None:
     torch.testing.assert_close(ours.timesteps, theirs, rtol=1e-6, atol=2e-4)
     if hasattr(peers, "sigmas"):
         torch.testing.assert_close(ours.sigmas, peers.sigmas[: len(ours.sigmas)], rtol=1e-5, atol=1e-6)
-    assert float(ours.init_noise_sigma) == pytest.approx(float(peers.init_noise_sigma))
+    assert float(ours.init_noise_sigma) == pytest.approx(float(getattr(peers, "init_noise_sigma", 1.0)))
     (mine, my_draw), (theirs, their_draw) = walk(ours, stepped), walk(peers, stepped)
     for a, b in zip(mine, theirs, strict=True):
         assert_close(a, b)
@@ -314,7 +393,10 @@ def test_noise_is_added_as_the_peer_adds_it(name: str, options: dict[str, Any], 
         if begin is not None and hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(begin)
     t = peers.timesteps[(begin or 0) : (begin or 0) + 1].repeat(3)
-    assert_close(ours.add_noise(x, noise, t), peers.add_noise(x, noise, t), 1e-6)
+    if hasattr(peers, "scale_noise"):
+        assert_close(ours.scale_noise(x, t, noise), peers.scale_noise(x, t, noise), 1e-6)
+    else:
+        assert_close(ours.add_noise(x, noise, t), peers.add_noise(x, noise, t), 1e-6)
     if ours.by_timestep and hasattr(peers, "get_velocity"):  # the peer's Euler reads places of the walk as timesteps
         assert_close(ours.get_velocity(x, noise, t), peers.get_velocity(x, noise, t), 1e-6)
 

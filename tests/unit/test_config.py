@@ -77,14 +77,14 @@ def test_a_config_cannot_be_changed_but_copied_and_pickled():
     ):
         with pytest.raises(TypeError, match="cannot be changed"):
             change()
-    with pytest.raises(AttributeError, match="no 'stesp'; it has .*steps"):
+    with pytest.raises(AttributeError, match=r"no 'stesp'; it has .*steps"):
         _ = config.stesp
     for twin in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):  # noqa: S301
         assert twin == config and type(twin) is FrozenDict
 
 
 def test_a_misspelt_argument_is_refused_with_the_nearest():
-    with pytest.raises(UnknownArgument, match="Curve takes no 'spacng'. Did you mean 'spacing'"):
+    with pytest.raises(UnknownArgument, match=r"Curve takes no 'spacng'\. Did you mean 'spacing'"):
         Curve(spacng="linear")
     with pytest.raises(UnknownArgument, match="'spacing'"):
         Curve.from_config(Curve().config, spacng="linear")
@@ -138,7 +138,8 @@ FITS = {
 @pytest.mark.parametrize("name", FITS)
 def test_a_value_that_fits_is_kept_as_it_is(name):
     for value in FITS[name]:
-        assert Strict(**{name: value}).config[name] is value
+        kept = Strict(**{name: value}).config[name]
+        assert np.all(kept == value) and type(kept) is type(value)
 
 
 def test_lists_become_tuples_where_tuples_are_meant():
@@ -203,7 +204,7 @@ def test_a_folder_without_config_is_named(tmp_path):
         Curve.load_config(tmp_path)
     with pytest.raises(MissingFile, match=r"vae/scheduler_config\.json"):
         Curve.load_config(tmp_path, subfolder="vae")
-    with pytest.raises(MissingFile, match="neither|No folder"):
+    with pytest.raises(MissingFile, match="No folder"):
         Curve.load_config(tmp_path / "no" / "such" / "folder")
 
 

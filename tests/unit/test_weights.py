@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import safetensors.torch
 import torch
@@ -396,6 +397,13 @@ def test_shards_are_laid_out_as_the_ecosystem_does(sharded, original):
     assert set(index["weight_map"].values()) == set(shards)
     assert index["metadata"]["total_size"] == sum(t.nbytes for t in tensors_of(original).values())
     assert same(Toy.from_pretrained(sharded), Toy.from_pretrained(original))
+
+
+@pytest.mark.parametrize("limit", [1, 40, 100, 500, 3000, 10**6])
+def test_tensors_are_split_as_the_ecosystem_splits_them(limit):
+    tensors = dict(Toy().named_parameters())
+    theirs = huggingface_hub.split_torch_state_dict_into_shards(tensors, max_shard_size=limit).filename_to_tensors
+    assert [list(part) for part in weights.split(tensors, limit)] == list(theirs.values())
 
 
 def test_saving_over_shards_leaves_none_of_the_old_ones(sharded, original):

@@ -6,7 +6,8 @@ import inspect
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,8 @@ logger = logging.getLogger("calotype.core.assembly")
 
 INDEX = "model_index.json"
 
-
-def class_name_of(name_or_path: str | os.PathLike[str], kwargs: Mapping[str, Any]) -> str:
-    """The pipeline class that a folder or a repository was saved from."""
-    source, _ = locate(name_or_path, {key: value for key, value in kwargs.items() if key in HUB_NAMES})
-    return read_index(source)["_class_name"]
+# from the class that an index names, and where it does, to the class to make
+Choice = Callable[[str, str], "type[DiffusionPipeline]"]
 
 
 def read_index(source: Source) -> dict[str, Any]:
@@ -45,18 +43,12 @@ def read_index(source: Source) -> dict[str, Any]:
     return index
 
 
-def load(cls: type[DiffusionPipeline], name_or_path: str | os.PathLike[str], kwargs: dict[str, Any]) -> Any:
-    """The pipeline that the index describes: of this class, or of the class it names where this is the base of all."""
-    from calotype.core.pipeline import DiffusionPipeline
-
+def load(choose: Choice, name_or_path: str | os.PathLike[str], kwargs: dict[str, Any]) -> Any:
+    """The pipeline that the index describes, of the class that is chosen for the one it names."""
     refuse_code(kwargs)
     source, given = locate(name_or_path, kwargs)
     index = read_index(source)
-    target = (
-        component_class("diffusers", index["_class_name"], source.where(INDEX)) if cls is DiffusionPipeline else cls
-    )
-    if not issubclass(target, DiffusionPipeline):
-        raise CorruptFile(f"{source.where(INDEX)}: _class_name", "a pipeline class", target.__name__)
+    target = choose(index["_class_name"], source.where(INDEX))
     options = {name: given.pop(name) for name in LOADING_NAMES if name in given}
     takes = target.init_defaults()
     for name in given:
@@ -67,8 +59,11 @@ def load(cls: type[DiffusionPipeline], name_or_path: str | os.PathLike[str], kwa
     strange = [name for name in index if name not in takes and not name.startswith("_")]
     if strange:
         logger.warning("%s has no use for %s of %s", target.__name__, ", ".join(strange), source.where(INDEX))
-    parts = {name: given[name] if name in given else _part(source, index, name, target, options) for name in takes}
-    pipe = target(**{name: part for name, part in parts.items() if part is not inspect.Parameter.empty})
+    wanted = [name for name in takes if name not in given]
+    # the Hub sends the files of several components at once; on this machine one reader is fastest
+    with ThreadPoolExecutor(max(1, len(wanted)) if source.repository else 1) as readers:
+        loaded = readers.map(lambda name: _part(source, index, name, target, options), wanted)
+        pipe = target(**given, **dict(zip(wanted, loaded, strict=True)))
     pipe.register_to_config(_name_or_path=source.told)
     return pipe
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-from huggingface_hub import constants, errors
+from huggingface_hub import constants, errors, utils
 
 from calotype.core.atomic import write_atomic
 from calotype.core.errors import CalotypeError, CorruptFile, DownloadError, InvalidArgument, MissingFile
@@ -132,12 +132,12 @@ def _proxied(proxies: dict[str, str] | None) -> Generator[None, None, None]:
         before = {name: os.environ.get(name) for name in names}
         try:
             os.environ.update(names)
-            huggingface_hub.utils.close_session()
+            utils.close_session()
             yield
         finally:
             for name, value in before.items():
                 os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-            huggingface_hub.utils.close_session()
+            utils.close_session()
 
 
 @contextmanager
@@ -153,11 +153,13 @@ def _explained(name: str, hub: HubOptions, file: str = "") -> Generator[None, No
 
 
 def _in_our_words(error: Exception, where: str) -> CalotypeError:
+    cause = error.__cause__ or error
+    reason = f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0][:200]}"
+    retry = "Try again, a download goes on where it was cut; or set local_files_only=True to use what is cached."
+    access = "Accept its terms on its page, then log in or pass token=..."
     told: dict[type[Exception], Any] = {
         errors.HFValidationError: InvalidArgument(where, "the name of a repository, as 'owner/model'", "another"),
-        errors.GatedRepoError: DownloadError(
-            where, "access", "a gated repository", "Accept its terms on its page, then log in or pass token=..."
-        ),
+        errors.GatedRepoError: DownloadError(where, "access", "a gated repository", access),
         errors.RepositoryNotFoundError: MissingFile(
             where,
             "a repository that you may read",
@@ -165,11 +167,9 @@ def _in_our_words(error: Exception, where: str) -> CalotypeError:
             "Check the name; for a private one log in or pass token=...",
         ),
         errors.RevisionNotFoundError: MissingFile(where, "a branch, tag or commit", "none", "Check revision=..."),
-        errors.EntryNotFoundError: MissingFile(where, "a file of that name", "none"),
+        errors.RemoteEntryNotFoundError: MissingFile(where, "a file of that name", "none"),
     }
     for kind, ours in told.items():
         if isinstance(error, kind):
             return ours
-    reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
-    fix = "Try again, a download goes on where it was cut; or set local_files_only=True to use what is cached."
-    return DownloadError(where, "an answer from the Hub", reason, fix)
+    return DownloadError(where, "an answer from the Hub", reason, retry)

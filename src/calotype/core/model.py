@@ -88,7 +88,7 @@ class ModelMixin(nn.Module, ConfigMixin):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
-        """The network in a folder or a Hub repository, in evaluation mode; the constructor's keywords change its config."""
+        """The network in a folder or a repository, in evaluation mode; the constructor's keywords change its config."""
         refuse_code(kwargs)
         known = (*HUB_NAMES, *LOADING_NAMES, *cls.init_names())
         refuse_unknown(kwargs, known, f"{cls.__name__}.from_pretrained")

@@ -14,8 +14,8 @@ from torch import nn
 
 from calotype.core import assembly, progress
 from calotype.core.config import ConfigMixin, FrozenDict
-from calotype.core.errors import InvalidArgument
-from calotype.core.names import written_as
+from calotype.core.errors import CorruptFile, InvalidArgument
+from calotype.core.names import component_class, written_as
 from calotype.core.offload import ModelOffload, SequentialOffload, accelerator
 from calotype.core.story import Stream
 from calotype.ops.pictures import array_to_pil
@@ -79,7 +79,15 @@ class DiffusionPipeline(ConfigMixin):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
         """A pipeline from a folder or a Hub repository; components given by name take the place of loaded ones."""
-        return assembly.load(cls, pretrained_model_name_or_path, kwargs)
+        return assembly.load(cls.class_for, pretrained_model_name_or_path, kwargs)
+
+    @classmethod
+    def class_for(cls, written: str, where: str) -> type[DiffusionPipeline]:
+        """The class to make from files that another one wrote: this class; the base of all makes the one that wrote them."""
+        found = component_class("diffusers", written, where) if cls is DiffusionPipeline else cls
+        if not issubclass(found, DiffusionPipeline):
+            raise CorruptFile(f"{where}: _class_name", "a pipeline class", written)
+        return found
 
     def save_pretrained(
         self,

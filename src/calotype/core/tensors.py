@@ -150,7 +150,7 @@ def may_alias(path: Path) -> bool:
 
 
 def safetensors_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> Iterator[memoryview]:
-    """A safetensors file in pieces, laid out as everywhere: by type, wide ones first so that all are aligned, and name."""
+    """A safetensors file in pieces, laid out as everywhere: by type, wide ones first so that all align, then by name."""
     odd = next((key for key, tensor in tensors.items() if tensor.dtype not in _SPELLED), None)
     if odd is not None:
         raise IncompatibleWeights(f"key {odd!r}", f"one of the types {', '.join(DTYPES)}", str(tensors[odd].dtype))

@@ -80,15 +80,19 @@ def shards(index: Path) -> dict[str, list[str]]:
 
 def split(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
     """The tensors in parts of at most so many bytes, in their order; one that is larger gets a part of its own."""
-    parts: list[dict[str, Tensor]] = [{}]
+    parts: list[dict[str, Tensor]] = []
+    part: dict[str, Tensor] = {}
     size = 0
     for key, tensor in tensors.items():
+        if tensor.nbytes > limit:
+            parts.append({key: tensor})
+            continue
+        if size + tensor.nbytes > limit:
+            parts.append(part)
+            part, size = {}, 0
+        part[key] = tensor
         size += tensor.nbytes
-        if size > limit and parts[-1]:
-            parts.append({})
-            size = tensor.nbytes
-        parts[-1][key] = tensor
-    return parts
+    return [*parts, part] if part or not parts else parts
 
 
 def shard_names(single: str, count: int) -> list[str]:

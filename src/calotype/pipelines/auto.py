@@ -20,13 +20,13 @@ FAMILIES: dict[str, dict[str, str]] = {
 }
 
 
-def family_of(class_name: str) -> str:
+def family_of(class_name: str, where: str) -> str:
     """The family that a pipeline class belongs to."""
     for family, tasks in FAMILIES.items():
         if class_name in tasks.values():
             return family
     known = ", ".join(sorted(name for tasks in FAMILIES.values() for name in tasks.values()))
-    raise InvalidArgument("_class_name", f"a pipeline of a family with tasks: {known}", class_name)
+    raise InvalidArgument(f"{where}: class", f"a pipeline of a family with tasks: {known}", class_name)
 
 
 class AutoPipeline:
@@ -42,9 +42,9 @@ class AutoPipeline:
         )
 
     @classmethod
-    def pipeline_class(cls, class_name: str) -> type[DiffusionPipeline]:
+    def class_for(cls, class_name: str, where: str) -> type[DiffusionPipeline]:
         """The class that does this task with the components of a pipeline of this class name."""
-        tasks = FAMILIES[family_of(class_name)]
+        tasks = FAMILIES[family_of(class_name, where)]
         if cls.task not in tasks:
             raise InvalidArgument(
                 cls.__name__, f"a family that does {cls.task}", f"{class_name}, which does {', '.join(tasks)}"
@@ -54,13 +54,12 @@ class AutoPipeline:
     @classmethod
     def from_pretrained(cls, pretrained_model_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
         """The pipeline of this task from a folder or a Hub repository of any class of its family."""
-        class_name = assembly.class_name_of(pretrained_model_or_path, kwargs)
-        return cls.pipeline_class(class_name).from_pretrained(pretrained_model_or_path, **kwargs)
+        return assembly.load(cls.class_for, pretrained_model_or_path, kwargs)
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> Any:
         """The pipeline of this task with the components of another one, shared, not copied."""
-        return cls.pipeline_class(type(pipeline).__name__).from_pipe(pipeline, **kwargs)
+        return cls.class_for(type(pipeline).__name__, "pipeline").from_pipe(pipeline, **kwargs)
 
 
 class AutoPipelineForText2Image(AutoPipeline):

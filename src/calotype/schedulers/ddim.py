@@ -11,7 +11,7 @@ from ..core.config import register_to_config
 from ..core.errors import InvalidArgument
 from ..ops.random import Generators
 from .curve import BetaSchedule
-from .grid import SPACES, Plan, Point, Spacing
+from .grid import Plan, Point, Spacing
 from .mixin import SchedulerOutput
 from .options import PredictionType
 from .predictions import NOISE
@@ -51,9 +51,6 @@ class DDIMScheduler(Solver):
     def set_timesteps(self, num_inference_steps: int, device: Device = None) -> None:
         """Lay out the walk."""
         self.lay(num_inference_steps, device)
-
-    def trained_point(self, timestep: int) -> Point:
-        return SPACES["vp"](float(self.curve.ratios[timestep]))
 
     def beyond(self, place: int) -> Point:
         """Where a step ends: one stride of training steps on, wherever the walk's next timestep may be."""

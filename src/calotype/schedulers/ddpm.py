@@ -15,7 +15,7 @@ from .curve import BetaSchedule
 from .grid import Plan, Point, Spacing
 from .mixin import SchedulerOutput
 from .options import LEARNED, VARIANCES, PredictionType
-from .predictions import learned_half
+from .predictions import learned_half, learned_range
 from .rows import ancestral
 from .solver import Device, Solver, Timestep, wide
 
@@ -93,6 +93,5 @@ class DDPMScheduler(Solver):
         if self.variance_type == "learned":
             return told.clamp(min=1e-20).sqrt()
         if self.variance_type == "learned_range":
-            share = (told + 1) / 2
-            return torch.exp(share * math.log(large) + (1 - share) * math.log(max(small, 1e-10)))
+            return learned_range(told, small, large)
         return large if "large" in self.variance_type else small

@@ -218,11 +218,17 @@ class Plan:
 
     def through_flow(self, curve: Curve, line: np.ndarray) -> Grid:
         """The grid of shares of noise, as they are before they are shifted."""
-        levels = self.shift * line / (1 + (self.shift - 1) * line)
-        if self.terminal is not None:
-            levels = 1 - (1 - levels) * (1 - self.terminal) / (1 - levels[-1])
-        levels = np.minimum(levels, 1 - 1e-6)  # the logarithm of a signal of zero is no place to start from
+        levels = np.minimum(self.shifted(line), 1 - 1e-6)  # the logarithm of a signal of zero is no place to start from
         return self.finish(curve, levels * curve.steps, levels)
+
+    def shifted(self, line: np.ndarray) -> np.ndarray:
+        """Shares of noise, shifted and stretched to their terminal."""
+        levels = self.shift * line / (1 + (self.shift - 1) * line)
+        if self.terminal is None:
+            return levels
+        if levels[-1] >= 1:
+            raise InvalidArgument("shift_terminal", "a walk with a second level to stretch", "one of noise alone")
+        return 1 - (1 - levels) * (1 - self.terminal) / (1 - levels[-1])
 
     def ramped(self, curve: Curve, levels: np.ndarray) -> np.ndarray:
         """As many levels, along the ramp."""

@@ -91,5 +91,5 @@ RAMP_OPTIONS = {
 }
 """Switches that exclude each other, and the ramps of the grid that they mean."""
 
-SHIFTS: dict[str, Callable[[float], float]] = {"exponential": math.exp}
+SHIFTS: dict[str, Callable[[float], float]] = {"exponential": math.exp, "linear": float}
 """How much a flow is shifted by ``mu``."""

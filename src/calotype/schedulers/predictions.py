@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -38,6 +39,12 @@ def learned_half(output: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     if output.shape[1] != 2 * x.shape[1]:
         raise InvalidArgument("model_output", f"{2 * x.shape[1]} channels, variances learned", str(output.shape[1]))
     return output[:, : x.shape[1]]
+
+
+def learned_range(told: torch.Tensor, small: float, large: float) -> torch.Tensor:
+    """The standard deviation that a network tells as a share of the way, in the logarithm, from small to large."""
+    share = (told + 1) / 2
+    return torch.exp(share * math.log(large) + (1 - share) * math.log(max(small, 1e-10)))
 
 
 def threshold(denoised: torch.Tensor, ratio: float, most: float) -> torch.Tensor:

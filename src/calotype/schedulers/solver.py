@@ -14,7 +14,7 @@ from ..core.errors import InvalidArgument
 from ..ops.random import Generators, randn_tensor
 from .checks import chosen, whole
 from .curve import make_curve
-from .grid import Grid, Plan, Point
+from .grid import SPACES, Grid, Plan, Point
 from .mixin import KarrasDiffusionSchedulers, SchedulerMixin, SchedulerOutput
 from .options import SHIFTS, Options
 from .predictions import CLEAN, NOISE, PREDICTED, threshold
@@ -121,9 +121,7 @@ class Solver(SchedulerMixin):
     ) -> None:
         """Lay out a walk of so many steps, or one through timesteps or noise levels given by hand."""
         by_hand = timesteps is not None or sigmas is not None
-        if timesteps is not None and sigmas is not None:
-            raise InvalidArgument("timesteps, sigmas", "one of the two", "both")
-        self.shift(mu)
+        self.shift_by(mu)
         count = 0 if by_hand else whole("num_inference_steps", steps, 1, self.curve.steps)
         grid = self.walk(count, timesteps, sigmas)
         if by_hand and steps not in (None, grid.steps):
@@ -133,7 +131,7 @@ class Solver(SchedulerMixin):
             raise InvalidArgument(where, "v_prediction or sample: noise alone says nothing about the picture")
         self.begin(grid, device)
 
-    def shift(self, mu: float | None) -> None:
+    def shift_by(self, mu: float | None) -> None:
         """Shift a flow by what suits the size of the picture, if the options leave it to the caller."""
         dynamic = self.options.use_dynamic_shifting and self.plan.space == "flow"
         if dynamic != (mu is not None):
@@ -151,6 +149,8 @@ class Solver(SchedulerMixin):
         sigmas: Sequence[float] | np.ndarray | None = None,
     ) -> Grid:
         """The grid of a walk: of so many steps, if nothing is given by hand."""
+        if timesteps is not None and sigmas is not None:
+            raise InvalidArgument("timesteps, sigmas", "one of the two", "both")
         if timesteps is not None:
             return self.plan.through_timesteps(self.curve, timesteps)
         return self.plan.walk(self.curve, steps) if sigmas is None else self.plan.through_levels(self.curve, sigmas)
@@ -244,6 +244,10 @@ class Solver(SchedulerMixin):
         left = left.reshape(-1, *[1] * (like.ndim - 1))
         return left.sqrt(), (1 - left).sqrt()
 
+    def trained_point(self, timestep: int) -> Point:
+        """Where training was at one of its timesteps."""
+        return SPACES["vp"](float(self.curve.ratios[timestep]))
+
     # -- a step -----------------------------------------------------------------------------------------------------
 
     def row(self, place: int, nodes: Sequence[Point]) -> Row:
@@ -287,14 +291,20 @@ class Solver(SchedulerMixin):
         noise: torch.Tensor | None = None,
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[torch.Tensor, ...]:
-        """Apply a row to the sample and the history, count the step, and answer in the sample's own type."""
+        """Take a step by a row, and answer in the sample's own type."""
+        moved = self.move(moment, row, generator, noise)
+        result = SchedulerOutput(moved, moment.denoised.to(moment.sample.dtype))
+        return result if return_dict else result.to_tuple()
+
+    def move(
+        self, moment: Moment, row: Row, generator: Generators = None, noise: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Apply a row to the sample and the history, and count the step."""
         moved = combine(row, moment.x, self.history)
         if row.fresh is not None:
             moved = moved + row.fresh * wide(self.noise(moment.model_output, generator) if noise is None else noise)
         self._step_index = moment.place + 1
-        dtype = moment.sample.dtype
-        result = SchedulerOutput(moved.to(dtype), moment.denoised.to(dtype))
-        return result if return_dict else result.to_tuple()
+        return moved.to(moment.sample.dtype)
 
     def predict(self, output: torch.Tensor, x: torch.Tensor, point: Point) -> tuple[torch.Tensor, torch.Tensor]:
         """The clean sample that the network means, clipped as the options say, and what of it is worth remembering."""
