@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from time import perf_counter
 
@@ -35,10 +36,26 @@ def torch() -> float:
 
 
 def first_call(side: str, folder: str) -> float:
-    """Seconds from nothing to the first picture of a tiny pipeline: every import that a call makes, and little more."""
+    """Seconds from nothing to the first picture of a tiny pipeline: the imports, and the kernels' own first time."""
     start = perf_counter()
     pipe = library(side).StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
     pipe("cat", height=32, width=32, num_inference_steps=1)
+    return perf_counter() - start
+
+
+def modules(side: str, folder: str) -> list[str]:
+    """Everything that is imported when a first call is over, in order."""
+    first_call(side, folder)
+    return list(sys.modules)
+
+
+def imports_of_a_call(side: str, folder: str) -> float:
+    """Seconds of importing everything that a first call imports, wherever it does so."""
+    names = fresh(modules, side, folder)()
+    start = perf_counter()
+    for name in names:
+        with suppress(Exception):  # torch's registries stand among the modules and cannot be imported
+            import_module(name)
     return perf_counter() - start
 
 
@@ -47,6 +64,6 @@ def questions(place: Place) -> Iterator[Question]:
     classes = {side: fresh(pipeline, side) for side in LIBRARIES}
     yield Question("import StableDiffusionPipeline", "s", classes, Goal())
     calls = {side: fresh(first_call, side, str(place.tiny)) for side in LIBRARIES}
-    yield Question("imports and a first tiny call", "s", calls, Goal())
-    against = {"ours": calls["ours"], "torch": fresh(torch)}
-    yield Question("imports and a first tiny call, beside torch", "s", against, Goal(plus=0.4))
+    yield Question("import, load and call a tiny pipeline", "s", calls, Goal())
+    against = {"ours": fresh(imports_of_a_call, "ours", str(place.tiny)), "torch": fresh(torch)}
+    yield Question("imports of a first call, beside torch's", "s", against, Goal(plus=0.4))

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).parent.parent
 LIBRARIES = {"ours": "calotype", "peer": "diffusers"}
 QUIET = {"HF_HUB_OFFLINE": "1", "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_VERBOSITY": "error"}
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -112,18 +113,19 @@ def library(side: str) -> Any:
     return import_module(LIBRARIES[side])
 
 
-def fresh(function: Callable[..., float], *arguments: str) -> Callable[[], float]:
+def fresh(function: Callable[..., Found], *arguments: str) -> Callable[[], Found]:
     """The function's result in a process of its own, in which nothing was imported before."""
     code = (
-        "import sys, importlib; module, name, *rest = sys.argv[1:]; "
-        "print(getattr(importlib.import_module(module), name)(*rest))"
+        "import importlib, json, sys; module, name, *rest = sys.argv[1:]; "
+        "print(json.dumps(getattr(importlib.import_module(module), name)(*rest)))"
     )
     command = [sys.executable, "-c", code, function.__module__, function.__name__, *arguments]
 
-    def run() -> float:
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **QUIET}, capture_output=True, text=True)
+    def run() -> Found:
+        inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        done = subprocess.run(command, cwd=ROOT, env=inherited | QUIET, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command[3:])} failed:\n{done.stderr[-3000:]}")
-        return float(json.loads(done.stdout.splitlines()[-1]))
+        return json.loads(done.stdout.splitlines()[-1])
 
     return run

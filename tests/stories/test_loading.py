@@ -96,6 +96,15 @@ def test_dtypes_are_given_to_all_or_by_name(original):
     assert (unsaid.vae.dtype, unsaid.unet.dtype) == (torch.float32, torch.bfloat16)
 
 
+def test_a_variant_is_loaded_where_it_is_and_said_where_it_is_not(folder, caplog):
+    unet = calotype.UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float16)
+    unet.save_pretrained(folder / "unet", variant="fp16")
+    with caplog.at_level("WARNING", "calotype"):
+        pipe = Pipeline.from_pretrained(folder, variant="fp16", torch_dtype="auto")
+    assert (pipe.unet.dtype, pipe.vae.dtype) == (torch.float16, torch.float32)
+    assert "vae" in caplog.text and "fp16" in caplog.text
+
+
 def test_components_that_are_passed_are_not_loaded(original, folder):
     (folder / "unet" / FILES["unet"]).unlink()
     unet = Pipeline.from_pretrained(original).unet

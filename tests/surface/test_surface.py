@@ -10,7 +10,6 @@ from pathlib import Path
 import calotype
 
 RECORD = Path(__file__).with_name("surface.txt")
-FROM_TORCH = {"nn", "Module"}
 
 
 def described(name: str) -> list[str]:
@@ -20,10 +19,11 @@ def described(name: str) -> list[str]:
         return [name]
     lines = [f"{name}{inspect.signature(found)}" if found.__init__ is not object.__init__ else name]
     for method in sorted(dir(found)):
+        if method.startswith("_") and method != "__call__":
+            continue
         value = inspect.getattr_static(found, method)
-        public = not method.startswith("_") or method == "__call__"
         owner = next(base for base in found.__mro__ if method in vars(base))
-        if not public or not owner.__module__.startswith("calotype") or inspect.isclass(value):
+        if not owner.__module__.startswith("calotype") or inspect.isclass(value):
             continue
         called = getattr(found, method)
         told = inspect.signature(called) if callable(called) else f": {type(value).__name__}"

@@ -77,8 +77,8 @@ def test_a_config_cannot_be_changed_but_copied_and_pickled():
     ):
         with pytest.raises(TypeError, match="cannot be changed"):
             change()
-    with pytest.raises(AttributeError, match=r"no 'stesp'; it has .*steps"):
-        _ = config.stesp
+    with pytest.raises(AttributeError, match=r"no 'nothing'; it has .*steps"):
+        _ = config.nothing
     for twin in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):  # noqa: S301
         assert twin == config and type(twin) is FrozenDict
 

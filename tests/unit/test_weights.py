@@ -463,7 +463,9 @@ def link_out(folder: Path) -> None:
 SPOILT = {
     "a missing shard": (lambda f: first_shard(f).unlink(), MissingFile, "1 of"),
     "a key in the wrong shard": (
-        lambda f: spoil_index(f, lambda m: m.update({"first.weight": m["words.weight"]})),
+        lambda f: spoil_index(
+            f, lambda m: m.update({"first.weight": next(v for v in m.values() if v != m["first.weight"])})
+        ),
         CorruptFile,
         "'first.weight'",
     ),

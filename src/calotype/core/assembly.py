@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,14 @@ import torch
 from torch import nn
 
 from calotype.core.atomic import Saving, saving
+from calotype.core.collector import resting_collector
 from calotype.core.config import ECOSYSTEM_VERSION
 from calotype.core.documents import read_json, to_json
-from calotype.core.errors import CorruptFile, InvalidArgument, UnknownArgument
+from calotype.core.errors import CorruptFile, InvalidArgument, MissingFile
 from calotype.core.files import HUB_NAMES, Source, locate
 from calotype.core.model import LOADING_NAMES, refuse_code
 from calotype.core.names import component_class
+from calotype.core.schema import refuse_unknown
 
 if TYPE_CHECKING:
     from calotype.core.pipeline import DiffusionPipeline
@@ -51,17 +52,18 @@ def load(choose: Choice, name_or_path: str | os.PathLike[str], kwargs: dict[str,
     target = choose(index["_class_name"], source.where(INDEX))
     options = {name: given.pop(name) for name in LOADING_NAMES if name in given}
     takes = target.init_defaults()
-    for name in given:
-        if name not in takes:
-            near = get_close_matches(name, [*takes, *LOADING_NAMES, *HUB_NAMES], 1)
-            fix = f"Did you mean {near[0]}?" if near else ""
-            raise UnknownArgument(name, f"a component of {target.__name__} or a way to load", "neither", fix)
+    refuse_unknown(given, [*takes, *LOADING_NAMES, *HUB_NAMES], target.__name__)
     strange = [name for name in index if name not in takes and not name.startswith("_")]
     if strange:
         logger.warning("%s has no use for %s of %s", target.__name__, ", ".join(strange), source.where(INDEX))
     wanted = [name for name in takes if name not in given]
+    variant = options.get("variant")
+    if variant and not any(_carries(source.sub(name), variant) for name in wanted):
+        raise MissingFile(
+            source.where(""), f"weights of variant {variant!r}", "none", "Leave variant out for the plain ones."
+        )
     # the Hub sends the files of several components at once; on this machine one reader is fastest
-    with ThreadPoolExecutor(max(1, len(wanted)) if source.repository else 1) as readers:
+    with resting_collector(), ThreadPoolExecutor(max(1, len(wanted)) if source.repository else 1) as readers:
         loaded = readers.map(lambda name: _part(source, index, name, target, options), wanted)
         pipe = target(**given, **dict(zip(wanted, loaded, strict=True)))
     pipe.register_to_config(_name_or_path=source.told)
@@ -89,14 +91,22 @@ def _part(
     if entry[1] is None:
         return None
     found: Any = component_class(entry[0], entry[1], source.where(INDEX))
-    return found.from_source(
-        source.sub(name), **(_for_component(options, name) if issubclass(found, nn.Module) else {})
-    )
+    part = source.sub(name)
+    return found.from_source(part, **(_for_component(options, name, part) if issubclass(found, nn.Module) else {}))
 
 
-def _for_component(options: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The loading options with the dtype of this component, where dtypes were given by name."""
+def _carries(part: Source, variant: str) -> bool:
+    """Whether a component's folder has weights of this variant."""
+    return any(f".{variant}." in name for name in part.list())
+
+
+def _for_component(options: Mapping[str, Any], name: str, part: Source) -> dict[str, Any]:
+    """The loading options of this component: its dtype, where dtypes were given by name, and the variant it has."""
     chosen = dict(options)
+    variant = chosen.get("variant")
+    if variant and not _carries(part, variant):
+        logger.warning("%s has no variant %r: the plain weights are loaded", part.where(""), variant)
+        chosen["variant"] = None
     for key in ("torch_dtype", "dtype"):
         if isinstance(chosen.get(key), Mapping):
             chosen[key] = chosen[key].get(name, chosen[key].get("default", torch.float32))
@@ -133,11 +143,7 @@ def rebuild(cls: type[DiffusionPipeline], pipe: DiffusionPipeline, kwargs: dict[
     dtype = kwargs.pop("torch_dtype", None) or kwargs.pop("dtype", None)
     takes = cls.init_defaults()
     known = {**pipe.config, **pipe.components}
-    unknown = next((name for name in kwargs if name not in takes), None)
-    if unknown is not None:
-        near = get_close_matches(unknown, takes, 1)
-        fix = f"Did you mean {near[0]}?" if near else ""
-        raise UnknownArgument(unknown, f"one of {', '.join(takes)}", "another name", fix)
+    refuse_unknown(kwargs, takes, cls.__name__)
     parts = {name: kwargs.get(name, known.get(name, default)) for name, default in takes.items()}
     parts = {
         name: None if value is inspect.Parameter.empty and name in cls._optional_components else value

@@ -83,7 +83,7 @@ class DiffusionPipeline(ConfigMixin):
 
     @classmethod
     def class_for(cls, written: str, where: str) -> type[DiffusionPipeline]:
-        """The class to make from files that another one wrote: this class; the base of all makes the one that wrote them."""
+        """The class to make from files that another wrote: this one; the base of all makes the one that wrote them."""
         found = component_class("diffusers", written, where) if cls is DiffusionPipeline else cls
         if not issubclass(found, DiffusionPipeline):
             raise CorruptFile(f"{where}: _class_name", "a pipeline class", written)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator, Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from calotype.core.errors import Cancelled, UnknownArgument
+from calotype.core.errors import Cancelled
+from calotype.core.schema import refuse_unknown
 
 if TYPE_CHECKING:
     from calotype.core.pipeline import DiffusionPipeline
@@ -83,11 +83,7 @@ def story(tell: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Any]:
     told = torch.no_grad()(tell)
 
     def begin(pipe: DiffusionPipeline, *args: Any, **kwargs: Any) -> Stream:
-        for name in kwargs:
-            if name not in parameters:
-                near = get_close_matches(name, parameters, n=1)
-                fix = f"Did you mean {near[0]}?" if near else f"It takes {', '.join(parameters)}."
-                raise UnknownArgument(name, f"an argument of {type(pipe).__name__}", "none of that name", fix)
+        refuse_unknown(kwargs, parameters, type(pipe).__name__)
         call = pipe.for_one_call()
         bound = signature.bind(call, *args, **kwargs)
         bound.apply_defaults()

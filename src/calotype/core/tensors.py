@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from calotype.core.errors import CorruptFile, IncompatibleWeights
-from calotype.core.safetensors_header import BITS, Entry, read_header
+from calotype.core.safetensors_header import BITS, read_header
 
-CHUNK = 2**23  # bytes: measured, 2 MB and 16 MB are slower, and so is a second thread beside those of torch
+CHUNK = 2**26  # bytes: small enough to be no part of the peak, large enough that threads seldom wait for each other
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "lustre", "ceph"}
 
 DTYPES = {
@@ -71,51 +71,43 @@ class SafetensorsFile:
     def stored(self) -> dict[str, Stored]:
         """Every tensor of the file by its key."""
         entries = self.header.entries.items()
-        return {key: Stored(self, key, entry.shape, self._dtype(key, entry)) for key, entry in entries}
+        return {key: Stored(self, key, entry.shape, self._dtype(key)) for key, entry in entries}
 
     def tensors(self, wanted: Mapping[str, torch.dtype]) -> dict[str, Tensor]:
         """These tensors in these types: the file's own pages where they can be, fresh memory otherwise."""
-        made = {key: self._mapped(key) for key in wanted if self._can_map(key, wanted[key])}
-        rest = [key for key in wanted if key not in made]
-        made |= {key: torch.empty(self.header.entries[key].shape, dtype=wanted[key]) for key in rest}
+        shapes = {key: self.header.entries[key].shape for key in wanted}
+        made = {key: self._flat(key) for key in wanted if self.alias and wanted[key] == self._dtype(key)}
+        rest = {key: torch.empty(math.prod(shapes[key]), dtype=wanted[key]) for key in wanted if key not in made}
         done = dict.fromkeys(rest, 0)
         for key, piece in self.pieces(rest):
-            made[key].view(-1)[done[key] : done[key] + len(piece)].copy_(piece)
+            rest[key][done[key] : done[key] + len(piece)].copy_(piece)
             done[key] += len(piece)
-        return made
+        return {key: flat.view(shapes[key]) for key, flat in (made | rest).items()}
 
     def pieces(self, keys: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
-        """The values of these tensors, a small piece at a time, each valid until the next one is asked for."""
-        buffer = bytearray(CHUNK)
-        with self.path.open("rb", buffering=0) as file:
-            for key in keys:
-                entry = self.header.entries[key]
-                dtype = self._dtype(key, entry)
-                file.seek(entry.begin)
-                for begin in range(entry.begin, entry.end, CHUNK):
-                    length = min(CHUNK, entry.end - begin)
-                    self._fill(file, memoryview(buffer)[:length])
-                    yield key, torch.frombuffer(buffer, dtype=dtype, count=length // dtype.itemsize)
+        """The values of these tensors, a flat piece at a time, each valid until the next one is asked for."""
+        for key in keys:
+            flat, begin = self._flat(key), self.header.entries[key].begin
+            for piece in flat.split(CHUNK // flat.itemsize):
+                yield key, piece
+                self._let_go(begin, piece.nbytes)
+                begin += piece.nbytes
 
-    def _fill(self, file: FileIO, view: memoryview) -> None:
-        while view:
-            count = file.readinto(view)
-            if not count:
-                raise CorruptFile(
-                    str(self.path), f"{self.header.size:,} bytes", f"{file.tell():,}", "It changed while being read."
-                )
-            view = view[count:]
+    def _let_go(self, begin: int, length: int) -> None:
+        """Give pages back that were read and are not needed again, so that reading a file does not fill the memory."""
+        if length and hasattr(mmap, "MADV_DONTNEED"):
+            start = begin - begin % mmap.PAGESIZE
+            self._pages.madvise(mmap.MADV_DONTNEED, start, begin + length - start)
 
-    def _can_map(self, key: str, dtype: torch.dtype) -> bool:
-        entry = self.header.entries[key]
-        own = self._dtype(key, entry)
-        return self.alias and dtype == own and entry.end > entry.begin and entry.begin % own.itemsize == 0
-
-    def _mapped(self, key: str) -> Tensor:
-        entry = self.header.entries[key]
-        dtype = self._dtype(key, entry)
+    def _flat(self, key: str) -> Tensor:
+        """The values of a tensor where they lie in the file, or a copy if processors cannot read them there."""
+        entry, dtype = self.header.entries[key], self._dtype(key)
         count = (entry.end - entry.begin) // dtype.itemsize
-        return torch.frombuffer(self._pages, dtype=dtype, count=count, offset=entry.begin).view(entry.shape)
+        if not count:
+            return torch.empty(0, dtype=dtype)
+        if entry.begin % dtype.itemsize:
+            return torch.frombuffer(bytearray(self._pages[entry.begin : entry.end]), dtype=dtype)
+        return torch.frombuffer(self._pages, dtype=dtype, count=count, offset=entry.begin)
 
     @cached_property
     def _pages(self) -> mmap.mmap:
@@ -128,11 +120,11 @@ class SafetensorsFile:
             )
         return pages
 
-    def _dtype(self, key: str, entry: Entry) -> torch.dtype:
-        dtype = DTYPES.get(entry.dtype)
-        if dtype is None:
-            raise IncompatibleWeights(f"{self.path}, key {key!r}", f"one of the types {', '.join(DTYPES)}", entry.dtype)
-        return dtype
+    def _dtype(self, key: str) -> torch.dtype:
+        name = self.header.entries[key].dtype
+        if name not in DTYPES:
+            raise IncompatibleWeights(f"{self.path}, key {key!r}", f"one of the types {', '.join(DTYPES)}", name)
+        return DTYPES[name]
 
 
 def may_alias(path: Path) -> bool:
@@ -150,7 +142,7 @@ def may_alias(path: Path) -> bool:
 
 
 def safetensors_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> Iterator[memoryview]:
-    """A safetensors file in pieces, laid out as everywhere: by type, wide ones first so that all align, then by name."""
+    """A safetensors file in pieces, laid out as usual: by type, wide ones first so that all align, then by name."""
     odd = next((key for key, tensor in tensors.items() if tensor.dtype not in _SPELLED), None)
     if odd is not None:
         raise IncompatibleWeights(f"key {odd!r}", f"one of the types {', '.join(DTYPES)}", str(tensors[odd].dtype))

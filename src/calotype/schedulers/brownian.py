@@ -13,7 +13,7 @@ TICK = 6  # decimals to which times are told apart
 
 @dataclass(frozen=True)
 class BrownianTree:
-    """A Brownian path that a seed fixes at all times at once (arXiv 2001.01328, section 4; arXiv 2105.13493, section 4).
+    """A Brownian path that a seed fixes at all times at once (arXiv 2001.01328 and 2105.13493, section 4 of each).
 
     A path over an interval is a bridge: it is halved, with noise that belongs to that half alone, until the time that
     is asked about is at an end. Nothing is remembered, so the path may be shared, copied, and walked in any order.

@@ -25,6 +25,7 @@ class Curve:
 
     betas: np.ndarray  # (steps,) float32
     faintest: float = 0.0  # what stands for an alphas_cumprod of zero where a solver divides by it
+    root: Callable[[np.ndarray], np.ndarray] = np.sqrt  # a solver may need another library's rounding
 
     @cached_property
     def alphas_cumprod(self) -> np.ndarray:
@@ -37,7 +38,7 @@ class Curve:
         """Noise over signal at each training step, ascending."""
         with np.errstate(divide="ignore"):
             squared = (1 - self.alphas_cumprod) / self.alphas_cumprod
-        return np.sqrt(squared).astype(np.float64)
+        return self.root(squared).astype(np.float64)
 
     @property
     def steps(self) -> int:

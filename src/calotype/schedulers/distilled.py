@@ -15,6 +15,7 @@ class DistilledSolver(Solver):
     """A step leaps to the clean picture, and puts noise back to go on from a lower level."""
 
     by_timestep = True
+    _compatibles = ()
 
     def lay_distilled(
         self,
@@ -27,14 +28,12 @@ class DistilledSolver(Solver):
         """Lay out a walk within the last ``strength`` of the ``taught`` steps of the distillation."""
         if not 0 < strength <= 1:
             raise InvalidArgument("strength", "a number above 0, up to 1", repr(strength))
-        if timesteps is not None:
-            kept = timesteps[len(timesteps) - int(len(timesteps) * strength) :]
-            return self.lay(steps, device, timesteps=kept)
-        stride = self.curve.steps // whole("original_inference_steps", taught, 1, self.curve.steps)
-        known = np.arange(int(taught * strength), 0, -1) * stride - 1
-        if steps is not None and not 1 <= steps <= len(known):
+        if timesteps is None:
+            stride = self.curve.steps // whole("original_inference_steps", taught, 1, self.curve.steps)
+            known = np.arange(int(taught * strength), 0, -1) * stride - 1
             where = f"num_inference_steps, with original_inference_steps={taught} and strength={strength:g}"
-            raise InvalidArgument(where, f"from 1 to {len(known)}", repr(steps))
-        count = whole("num_inference_steps", steps, 1, len(known))
-        places = np.linspace(0, len(known), count, endpoint=False).astype(np.int64)
-        self.lay(count, device, timesteps=known[places])
+            count = whole(where, steps, 1, len(known))
+            visited = known[np.linspace(0, len(known), count, endpoint=False).astype(np.int64)]
+        else:
+            visited = timesteps[len(timesteps) - int(len(timesteps) * strength) :]
+        self.lay(steps, device, timesteps=visited)

@@ -47,7 +47,7 @@ class FlowMatchEulerDiscreteScheduler(Solver):
         super().__init__()
         self.options = replace(self.options, prediction_type="flow_prediction")
         self.set_shift(1.0 if use_dynamic_shifting else shift)
-        levels = self.plan.shifted(np.arange(num_train_timesteps, 0, -1) / num_train_timesteps)
+        levels = replace(self.plan, terminal=None).shifted(np.arange(num_train_timesteps, 0, -1) / num_train_timesteps)
         self.begin(Grid((levels * num_train_timesteps).astype(np.float32), np.append(levels, 0.0), "flow"))
         self.num_inference_steps = None
         # float32: a walk starts and ends where training did, as it was written down

@@ -64,7 +64,8 @@ class LCMScheduler(DistilledSolver):
         strength: float = 1.0,
     ) -> None:
         """Lay out the walk; ``original_inference_steps`` is how many steps the distillation had."""
-        taught = original_inference_steps or self.config.original_inference_steps
+        given = original_inference_steps
+        taught = self.config.original_inference_steps if given is None else given
         self.lay_distilled(num_inference_steps, device, taught, timesteps, strength)
 
     def step(
@@ -77,7 +78,7 @@ class LCMScheduler(DistilledSolver):
     ) -> LCMSchedulerOutput | tuple[torch.Tensor, ...]:
         """One leap; all but the last put noise back."""
         moment = self.look(model_output, timestep, sample)
-        skip, out = boundary(float(timestep) * self.config.timestep_scaling)
+        skip, out = boundary(int(self.grid.timesteps[moment.place]) * self.config.timestep_scaling)
         denoised = out * moment.denoised + skip * moment.x
         self.history.appendleft(denoised)
         there = self.grid.points[moment.place + 1]

@@ -37,6 +37,15 @@ def ancestral(here: Point, there: Point, eta: float = 0.0) -> Row:
     return Row(keep, (there.alpha - here.alpha * keep,), fresh if eta else None)
 
 
+def posterior(beta: float, here: float, there: float) -> Row:
+    """DDPM (arXiv 2006.11239, equations 6 and 7), from the clean sample; ``here`` and ``there`` are alphas_cumprod.
+
+    What ``ancestral`` says with eta=1, but with the betas as they were rounded.
+    """
+    share = (1 - there) / (1 - here)
+    return Row(math.sqrt(1 - beta) * share, (math.sqrt(there) * beta / (1 - here),), math.sqrt(beta * share))
+
+
 def exponential(
     nodes: Sequence[Point], there: Point, kept: Kept, kind: str = "midpoint", sde: bool = False, bent: float = 0.5
 ) -> Row:

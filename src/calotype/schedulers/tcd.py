@@ -65,7 +65,7 @@ class TCDScheduler(DistilledSolver):
         timesteps: list[int] | None = None,
         strength: float = 1.0,
     ) -> None:
-        """Lay out the walk: within the steps of the distillation, or within all if ``original_inference_steps`` is given."""
+        """Lay out the walk: within the steps of the distillation, or within all with ``original_inference_steps``."""
         taught = self.config.original_inference_steps if original_inference_steps is None else self.curve.steps
         self.lay_distilled(num_inference_steps, device, taught, timesteps, strength)
 
@@ -78,7 +78,7 @@ class TCDScheduler(DistilledSolver):
         generator: Generators = None,
         return_dict: bool = True,
     ) -> TCDSchedulerOutput | tuple[torch.Tensor, ...]:
-        """One leap; ``eta``, the paper's gamma, from 0 (to the next step, no noise put back) to 1 (to the clean end)."""
+        """One leap; ``eta``, the paper's gamma, from 0 (to the next step, no noise put back) to 1 (to the end)."""
         if not 0 <= eta <= 1:
             raise InvalidArgument("eta", "a number from 0 to 1", repr(eta))
         moment = self.look(model_output, timestep, sample)

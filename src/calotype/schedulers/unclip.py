@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import torch
 
 from ..core.config import register_to_config
@@ -13,7 +14,7 @@ from .checks import whole
 from .grid import Plan, Point
 from .mixin import SchedulerOutput
 from .predictions import learned_half, learned_range
-from .rows import ancestral
+from .rows import Row, posterior
 from .solver import Device, Solver, Timestep, wide
 
 
@@ -56,15 +57,21 @@ class UnCLIPScheduler(Solver):
         """One step to ``prev_timestep``, by default the training timestep below; from timestep 0 no noise is drawn."""
         moment = self.look(model_output, timestep, sample)
         self.history.appendleft(moment.kept)
-        following = int(timestep) - 1 if prev_timestep is None else int(prev_timestep)
-        there = self.trained_point(following) if following >= 0 else Point(1.0, 0.0)
-        row = ancestral(moment.point, there, eta=1.0)
-        if not int(timestep):
+        here = int(self.grid.timesteps[moment.place])
+        there = here - 1 if prev_timestep is None else int(prev_timestep)
+        beta, row = self.between(here, there)
+        if not here:
             return self.leave(moment, row._replace(fresh=None), return_dict=return_dict)
         channels = moment.x.shape[1]
         noise = wide(self.noise(model_output[:, :channels], generator))
         if self.learned:
-            large = math.sqrt(1 - (moment.point.alpha / there.alpha) ** 2)
-            noise = noise * learned_range(moment.output[:, channels:], row.fresh or 0.0, large)
+            noise = noise * learned_range(moment.output[:, channels:], row.fresh or 0.0, math.sqrt(beta))
             row = row._replace(fresh=1.0)
         return self.leave(moment, row, noise=noise, return_dict=return_dict)
+
+    def between(self, here: int, there: int) -> tuple[float, Row]:
+        """The noise of a step between two timesteps, and its numbers; below 0 lies the clean picture."""
+        left = self.curve.alphas_cumprod  # float32, as are the betas: between far timesteps the noise rounds to 1
+        after = left[there] if there >= 0 else np.float32(1)
+        beta = self.curve.betas[here] if there == here - 1 else 1 - left[here] / after
+        return float(beta), posterior(float(beta), float(left[here]), float(after))

@@ -117,8 +117,9 @@ class Transformer2DModel(nn.Module):
             hidden_states = block(
                 hidden_states, attention_mask, encoder_hidden_states, encoder_attention_mask, cross_attention_kwargs
             )
+        # contiguous: else every later convolution copies its weights into another layout, a tenth of a step
         if self.use_linear_projection:
-            hidden_states = self.proj_out(hidden_states).transpose(1, 2).unflatten(2, size)
+            hidden_states = self.proj_out(hidden_states).transpose(1, 2).unflatten(2, size).contiguous()
         else:
-            hidden_states = self.proj_out(hidden_states.transpose(1, 2).unflatten(2, size))
+            hidden_states = self.proj_out(hidden_states.transpose(1, 2).unflatten(2, size).contiguous())
         return hidden_states + residual
