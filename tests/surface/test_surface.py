@@ -12,27 +12,31 @@ import calotype
 RECORD = Path(__file__).with_name("surface.txt")
 
 
-def described(name: str) -> list[str]:
-    """One line for the name, one for each public method that calotype itself defines."""
-    found = getattr(calotype, name)
+def described(found: object, name: str) -> list[str]:
+    """One line for the name, one for what it is made from, one for each public method of its own."""
     if not inspect.isclass(found):
         return [name]
-    lines = [f"{name}{inspect.signature(found)}" if found.__init__ is not object.__init__ else name]
-    for method in sorted(dir(found)):
-        if method.startswith("_") and method != "__call__":
-            continue
-        value = inspect.getattr_static(found, method)
-        owner = next(base for base in found.__mro__ if method in vars(base))
-        if not owner.__module__.startswith("calotype") or inspect.isclass(value):
+    bases = ", ".join(base.__name__ for base in found.__bases__ if base is not object)
+    made = str(inspect.signature(found.__init__)) if "__init__" in vars(found) else ""
+    lines = [f"{name}: {bases}{' ' if bases else ''}{made}"]
+    for method, value in sorted(vars(found).items()):
+        if (method.startswith("_") and method != "__call__") or inspect.isclass(value):
             continue
         called = getattr(found, method)
-        told = inspect.signature(called) if callable(called) else f": {type(value).__name__}"
-        lines.append(f"    {method}{told}")
+        lines.append(f"    {method}{inspect.signature(called) if callable(called) else f': {type(value).__name__}'}")
     return lines
 
 
 def surface() -> str:
-    return "\n".join(line for name in calotype.__all__ for line in described(name)) + "\n"
+    """The public names, and the classes of ours that they are made of, each once."""
+    classes = {}
+    for name in calotype.__all__:
+        found = getattr(calotype, name)
+        kin = (
+            [base for base in found.__mro__ if base.__module__.startswith("calotype")] if inspect.isclass(found) else []
+        )
+        classes |= {base.__name__: base for base in kin} or {name: found}
+    return "\n".join(line for name, found in sorted(classes.items()) for line in described(found, name)) + "\n"
 
 
 def test_names_are_sorted_and_each_is_there():
