@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ from calotype.core.atomic import Saving, saving
 from calotype.core.documents import to_json
 from calotype.core.errors import CorruptFile, InvalidArgument
 from calotype.core.files import Source, locate
+from calotype.core.remembered import is_remembered, remember
 from calotype.models.batch import Batch, stacked
-from calotype.models.tokenizer_files import FLAGS, read_files
+from calotype.models.tokenizer_files import FLAGS, Words, find_files
 
 if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
@@ -40,9 +42,13 @@ class CLIPTokenizer:
         added: Iterable[Mapping[str, Any]] = (),
         **settings: Any,
     ) -> None:
+        words = Words(vocab, merges, list(added))
+        self._settle(lambda: words, settings)
+        _ = self.core  # what does not fit is refused now
+
+    def _settle(self, words: Callable[[], Words], settings: dict[str, Any]) -> None:
         roles = {role: settings.get(role) or (START if role == "bos_token" else END) for role in ROLES}
-        self.settings = settings
-        self.merges = merges
+        self.settings, self._roles, self._words = settings, roles, words
         self.bos_token, self.eos_token, self.unk_token, self.pad_token = (
             _content(role, token) for role, token in roles.items()
         )
@@ -50,12 +56,20 @@ class CLIPTokenizer:
         if not isinstance(limit, (int, float)):
             raise InvalidArgument("model_max_length", "a number of tokens", repr(limit))
         self.model_max_length = int(limit)
-        self.core = _core(vocab, merges, self.unk_token)
-        added = list(added)
-        known = {token["content"] for token in added}
-        special = [token for role, token in roles.items() if getattr(self, role) not in known]
-        self.core.add_tokens([_added_token(token, special=True) for token in special])
-        self.core.add_tokens([_added_token(token) for token in added])
+
+    @cached_property
+    def core(self) -> Tokenizer:
+        """The compiled tokenizer: made for the first text, as its tables take as long as half of all loading."""
+        words = self._words()
+        core = _core(words.vocab, words.merges, self.unk_token)
+        known = {token["content"] for token in words.added}
+        special = [token for role, token in self._roles.items() if getattr(self, role) not in known]
+        core.add_tokens([_added_token(token, special=True) for token in special])
+        core.add_tokens([_added_token(token) for token in words.added])
+        for token in words.added:
+            if core.token_to_id(token["content"]) != token.get("id", core.token_to_id(token["content"])):
+                raise CorruptFile("added tokens", f"{token['content']!r} as the next free id", str(token["id"]))
+        return core
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> CLIPTokenizer:
@@ -66,11 +80,12 @@ class CLIPTokenizer:
     @classmethod
     def from_source(cls, source: Source, **settings: Any) -> CLIPTokenizer:
         """The tokenizer of a located folder."""
-        files = read_files(source)
-        made = cls(files.vocab, files.merges, files.added, **files.settings | settings)
-        for token in files.added:
-            if made.core.token_to_id(token["content"]) != token["id"]:
-                raise CorruptFile(source.where(""), f"{token['content']!r} as the next free id", str(token["id"]))
+        files = find_files(source)
+        made = cls.__new__(cls)
+        made._settle(files.words, files.settings | settings)
+        if not is_remembered(files.verdict(), files.paths[0]):
+            _ = made.core  # what does not fit is refused now
+            remember(files.verdict(), files.paths[0])
         return made
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
@@ -92,7 +107,7 @@ class CLIPTokenizer:
         fresh = {token: id for token, id in self.added_tokens_encoder.items() if id >= self.vocab_size}
         texts = {
             "vocab.json": json.dumps(dict(vocab), ensure_ascii=False),
-            "merges.txt": "\n".join(["#version: 0.2", *map(" ".join, self.merges), ""]),
+            "merges.txt": "\n".join(["#version: 0.2", *map(" ".join, self._words().merges), ""]),
             "tokenizer_config.json": to_json(defaults | self.settings | roles | {"added_tokens_decoder": added}),
             "special_tokens_map.json": to_json(roles),
         }

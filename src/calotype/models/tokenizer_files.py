@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,32 +17,53 @@ MAX_BYTES = 32 * 2**20  # a tokenizer.json with one part of a merge per line tak
 
 
 @dataclass(frozen=True)
+class Words:
+    """What a tokenizer knows: tokens, how they join, and tokens that were added, in the order of their ids."""
+
+    vocab: Mapping[str, int]
+    merges: Sequence[tuple[str, str]]
+    added: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
 class TokenizerFiles:
-    """What the files say, whichever spelling they use."""
+    """The files of a tokenizer; its words, which are many, are told when they are asked for."""
 
-    vocab: dict[str, int]
-    merges: list[tuple[str, str]]
-    added: list[dict[str, Any]] = field(default_factory=list)  # in the order of their ids
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any]
+    added: dict[int, dict[str, Any]]
+    contents: dict[Path, bytes]
+
+    @property
+    def paths(self) -> list[Path]:
+        return [*self.contents]
+
+    def words(self) -> Words:
+        first, *others = self.contents.items()
+        document = parse_json(first[1], str(first[0]))
+        if others:
+            return Words(_vocab(document, first[0]), _pairs(_lines(*others[0]), others[0][0]), _by_id(self.added))
+        added = self.added | _added(document.get("added_tokens", []), str(first[0]))
+        return Words(*_model(document.get("model"), first[0]), _by_id(added))
+
+    def verdict(self) -> str:
+        """What is remembered once the words were read and fit each other, as long as nothing of them changes."""
+        facts = [f"{path.name} {(told := path.stat()).st_size} {told.st_mtime_ns}" for path in self.paths]
+        return f"tokenizer {facts} {self.added} {self.settings}"
 
 
-def read_files(source: Source) -> TokenizerFiles:
+def find_files(source: Source) -> TokenizerFiles:
     """The tokenizer in a folder; ``tokenizer.json`` is the newer spelling and goes first."""
     settings = _document(source, "special_tokens_map.json") | _document(source, "tokenizer_config.json")
     added = _added(_with_ids(settings.pop("added_tokens_decoder", {})), source.where("tokenizer_config.json"))
     if source.has("tokenizer.json"):
-        path = source.file("tokenizer.json")
-        document = parse_json(_bytes(path), str(path))
-        added |= _added(document.get("added_tokens", []), str(path))
-        return TokenizerFiles(*_model(document.get("model"), path), _by_id(added), settings)
+        return TokenizerFiles(settings, added, _contents(source, "tokenizer.json"))
     if not source.has("vocab.json"):
         raise MissingFile(source.where(""), "vocab.json and merges.txt, or tokenizer.json", "neither")
     if not added:
         ids = _document(source, "added_tokens.json")
         tokens = [{"content": token, "id": id, "normalized": True} for token, id in ids.items()]
         added = _added(tokens, source.where("added_tokens.json"))
-    vocab, merges = source.fetch(["vocab.json", "merges.txt"])
-    return TokenizerFiles(_vocab(read_json(vocab), vocab), _pairs(_lines(merges), merges), _by_id(added), settings)
+    return TokenizerFiles(settings, added, _contents(source, "vocab.json", "merges.txt"))
 
 
 def _document(source: Source, name: str) -> dict[str, Any]:
@@ -70,6 +91,10 @@ def _added(tokens: Any, where: str) -> dict[int, dict[str, Any]]:
     return {token["id"]: token for token in tokens}
 
 
+def _contents(source: Source, *names: str) -> dict[Path, bytes]:
+    return {path: _bytes(path) for path in source.fetch(names)}
+
+
 def _bytes(path: Path) -> bytes:
     size = regular_file(path).st_size
     if size > MAX_BYTES:
@@ -77,9 +102,9 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, data: bytes) -> list[str]:
     try:
-        lines = _bytes(path).decode().replace("\r\n", "\n").removesuffix("\n").split("\n")
+        lines = data.decode().replace("\r\n", "\n").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         raise CorruptFile(
             str(path), "text in UTF-8", f"byte 0x{error.object[error.start]:02x} at {error.start:,}"
