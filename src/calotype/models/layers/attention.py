@@ -23,6 +23,19 @@ def _cross_norm(kind: str | None, context: int, added: int | None, groups: int) 
     return nn.LayerNorm(context) if kind == "layer_norm" else nn.GroupNorm(groups, added or context)
 
 
+class Stacked(nn.Module):
+    """Linear layers that read the same states, as one; no part of the file, which keeps the layers apart."""
+
+    def __init__(self, *layers: nn.Linear) -> None:
+        super().__init__()
+        biases = [layer.bias for layer in layers if layer.bias is not None]
+        self.register_buffer("weight", torch.cat([layer.weight for layer in layers]).detach(), persistent=False)
+        self.register_buffer("bias", torch.cat(biases).detach() if biases else None, persistent=False)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return F.linear(hidden_states, self.weight, self.bias)
+
+
 class Attention(nn.Module):
     """Queries from the hidden states; keys and values from them or from the encoder's, with ``added_kv_proj_dim`` both.
 
@@ -173,9 +186,13 @@ class Attention(nn.Module):
 
     def set_attention_slice(self, slice_size: int | None) -> None:
         """Weigh so many heads at a time, or all at once with None."""
-        if slice_size is not None and not 1 <= slice_size <= self.heads:
-            raise InvalidArgument("slice_size", f"1 to {self.heads}, the heads of this layer", repr(slice_size))
+        self.check_slice(slice_size)
         self.set_processor(AttnProcessor2_0() if slice_size is None else SlicedAttnProcessor(slice_size))
+
+    def check_slice(self, slice_size: int | None) -> None:
+        """Refuse a number of heads that this layer does not have."""
+        if slice_size is not None and not 1 <= slice_size <= self.heads:
+            raise InvalidArgument("slice_size", f"1 to {self.heads}, the heads of the layer", repr(slice_size))
 
     def set_use_memory_efficient_attention_xformers(
         self, use_memory_efficient_attention_xformers: bool, attention_op: Any = None
@@ -190,18 +207,6 @@ class Attention(nn.Module):
         if not fuse or self.to_k is None or self.to_v is None or self.add_k_proj is not None:
             return
         if self.is_cross_attention:
-            self.to_kv = _stacked(self.to_k, self.to_v)
+            self.to_kv = Stacked(self.to_k, self.to_v)
         else:
-            self.to_qkv = _stacked(self.to_q, self.to_k, self.to_v)
-
-
-@torch.no_grad()
-def _stacked(*layers: nn.Linear) -> nn.Linear:
-    weight = torch.cat([layer.weight for layer in layers])
-    fused = nn.Linear(weight.shape[1], weight.shape[0], bias=layers[0].bias is not None, device="meta")
-    fused.weight = nn.Parameter(weight, requires_grad=layers[0].weight.requires_grad)
-    if layers[0].bias is not None:
-        fused.bias = nn.Parameter(
-            torch.cat([layer.bias for layer in layers]), requires_grad=layers[0].bias.requires_grad
-        )
-    return fused
+            self.to_qkv = Stacked(self.to_q, self.to_k, self.to_v)

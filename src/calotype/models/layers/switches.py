@@ -43,21 +43,11 @@ class WithAttention(nn.Module):
     def set_attention_slice(self, slice_size: Literal["auto", "max"] | int | list[int | None] | None = "auto") -> None:
         """Weigh a few heads at a time: half of them ("auto"), one ("max"), a number, a list of numbers; None: all."""
         layers = list(self.attention_layers().values())
-        if isinstance(slice_size, str):
-            if slice_size not in ("auto", "max"):
-                raise InvalidArgument(
-                    "slice_size", "'auto', 'max', a number, a list of numbers or None", repr(slice_size)
-                )
-            sizes = [max(layer.heads // 2, 1) if slice_size == "auto" else 1 for layer in layers]
-        else:
-            sizes = slice_size if isinstance(slice_size, list) else [slice_size] * len(layers)
+        sizes = slice_size if isinstance(slice_size, list) else [_slice(slice_size, layer.heads) for layer in layers]
         if len(sizes) != len(layers):
-            raise InvalidArgument(
-                "slice_size", f"a number for each of the {len(layers)} attention layers", str(len(sizes))
-            )
-        for size, layer in zip(sizes, layers, strict=True):
-            if size is not None and not 1 <= size <= layer.heads:  # before any layer is switched
-                raise InvalidArgument("slice_size", f"1 to {layer.heads}, the heads of the layer", repr(size))
+            raise InvalidArgument("slice_size", f"one for each of the {len(layers)} attention layers", str(len(sizes)))
+        for size, layer in zip(sizes, layers, strict=True):  # before any layer is switched
+            layer.check_slice(size)
         for size, layer in zip(sizes, layers, strict=True):
             layer.set_attention_slice(size)
 
@@ -94,3 +84,11 @@ class WithAttention(nn.Module):
                 choices = ", ".join(sorted({"scale", *known}))
                 raise UnknownArgument(f"cross_attention_kwargs[{name!r}]", f"what the processors take: {choices}")
         return told
+
+
+def _slice(size: Literal["auto", "max"] | int | None, heads: int) -> int | None:
+    if isinstance(size, str) and size not in ("auto", "max"):
+        raise InvalidArgument("slice_size", "'auto', 'max', a number, a list of numbers or None", repr(size))
+    if heads == 1:  # nothing to slice: a number speaks of the layers that have several
+        return None
+    return {"auto": heads // 2, "max": 1}[size] if isinstance(size, str) else size
