@@ -17,6 +17,7 @@ from calotype.core.config import ConfigMixin, FrozenDict
 from calotype.core.errors import CorruptFile, InvalidArgument
 from calotype.core.names import component_class, written_as
 from calotype.core.offload import ModelOffload, SequentialOffload, accelerator
+from calotype.core.resuming import reopen
 from calotype.core.story import Stream
 from calotype.ops.pictures import array_to_pil
 
@@ -37,6 +38,7 @@ class DiffusionPipeline(ConfigMixin):
 
     _component_names: tuple[str, ...] = ()
     _progress_options: FrozenDict = FrozenDict()
+    begun: dict[str, Any] | None = None  # the bookmark that a call goes on from
     _offload: ModelOffload | SequentialOffload | None = None
     _stopped = False
     _running: WeakSet[Any]
@@ -168,6 +170,14 @@ class DiffusionPipeline(ConfigMixin):
     def stream(self, *args: Any, **kwargs: Any) -> Stream:
         """The same call, handed out step by step."""
         return type(self).__call__.begin(self, *args, **kwargs)  # pyright: ignore
+
+    def resume(self, state_file: str | os.PathLike[str], **changes: Any) -> Stream:
+        """Go on with a call from its state file, step by step; ``output`` is what the unbroken call would return.
+
+        Functions, such as callbacks, are not in the file: give them again. The file is kept up to date.
+        """
+        arguments, begun = reopen(self, state_file)
+        return self.stream(**{**arguments, **changes}, begun=begun, state_file=state_file)
 
     def for_one_call(self) -> Any:
         """A copy for one call: it shares the components, but the scheduler and whatever the call sets are its own."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from calotype.core.errors import Cancelled
+from calotype.core.resuming import Keeper, with_source_of_noise
 from calotype.core.schema import refuse_unknown
 
 if TYPE_CHECKING:
@@ -26,9 +28,9 @@ class Told(Protocol):
 class Stream(Iterator[Any]):
     """A call on its way: iterate over its steps, then read ``output``; ``cancel`` stops it between two steps."""
 
-    def __init__(self, pipe: DiffusionPipeline, tale: Generator[Any, None, Any]) -> None:
+    def __init__(self, pipe: DiffusionPipeline, tale: Generator[Any, None, Any], keeper: Keeper | None = None) -> None:
         self.pipe = pipe
-        self._tale = tale
+        self._tale, self._keeper = tale, keeper
         self._output: Any = None
         self._ended = self._cancelled = False
 
@@ -36,7 +38,10 @@ class Stream(Iterator[Any]):
         if self._ended:
             raise StopIteration
         try:
-            return next(self._tale)
+            step = next(self._tale)
+            if self._keeper:
+                self._keeper.note(step)
+            return step
         except StopIteration as end:
             self._output = end.value
             self._close()
@@ -49,6 +54,8 @@ class Stream(Iterator[Any]):
         self._ended = True
         self._tale.close()
         self.pipe.maybe_free_model_hooks()
+        if self._keeper:
+            self._keeper.write()
 
     @property
     def output(self) -> Any:
@@ -58,6 +65,14 @@ class Stream(Iterator[Any]):
         if self._cancelled:
             raise Cancelled("stream", "a call that ran to its end", "one that was cancelled")
         return self._output
+
+    def watched(self) -> Any:
+        """Walk the steps that are left behind a progress bar; what the call returns."""
+        with self.pipe.progress_bar(total=0) as bar:
+            for step in self:
+                bar.total = step.total
+                bar.update(step.index + 1 - bar.n)
+        return self.output
 
     def cancel(self) -> None:
         """Stop here. The pipeline is as it was before the call."""
@@ -82,26 +97,34 @@ def story(tell: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Any]:
     parameters = [*signature.parameters][1:]
     told = torch.no_grad()(tell)
 
-    def begin(pipe: DiffusionPipeline, *args: Any, **kwargs: Any) -> Stream:
-        refuse_unknown(kwargs, parameters, type(pipe).__name__)
+    def begin(
+        pipe: DiffusionPipeline,
+        *args: Any,
+        state_file: str | os.PathLike[str] | None = None,
+        state_every: int = 5,
+        begun: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Stream:
+        refuse_unknown(kwargs, (*parameters, "state_file", "state_every"), type(pipe).__name__)
         call = pipe.for_one_call()
+        call.begun = begun
         bound = signature.bind(call, *args, **kwargs)
         bound.apply_defaults()
-        for name, value in bound.arguments.items():
+        arguments = {name: bound.arguments[name] for name in parameters}
+        for name, value in arguments.items():
             if name in pipe.argument_rules:
                 pipe.argument_rules[name](name, value)
             if name in pipe.live_settings:
                 setattr(call, f"_{name}", value)
-        return Stream(call, told(*bound.args, **bound.kwargs))
+        keeper = None
+        if state_file is not None:
+            arguments = with_source_of_noise(arguments)
+            keeper = Keeper(pipe, state_file, state_every, arguments)
+        return Stream(call, told(call, **arguments), keeper)
 
     @functools.wraps(tell)
     def call(self: DiffusionPipeline, *args: Any, **kwargs: Any) -> Any:
-        stream = begin(self, *args, **kwargs)
-        with self.progress_bar(total=0) as bar:
-            for step in stream:
-                bar.total = step.total
-                bar.update(step.index + 1 - bar.n)
-        return stream.output
+        return begin(self, *args, **kwargs).watched()
 
     call.begin = begin  # pyright: ignore[reportAttributeAccessIssue]
     return call

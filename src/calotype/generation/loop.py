@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
+from calotype.generation.bookmarks import Walk
 from calotype.generation.guidance import classifier_free
 from calotype.generation.state import Start, State, Step, Told
 
@@ -16,6 +17,7 @@ class Denoising(Protocol):
     """What the loop needs of a pipeline's call."""
 
     scheduler: Any
+    begun: dict[str, Any] | None
 
     @property
     def denoiser(self) -> Callable[..., Any]: ...
@@ -50,7 +52,9 @@ def denoise(
     scheduler = call.scheduler
     options = step_options(scheduler, generator=generator, eta=eta)
     state: State = {**told.state, **start.named, "latents": start.latents}
-    for i, t in enumerate(start.timesteps):
+    walk = Walk(call, generator, dict(vars(scheduler)))
+    walked = walk.go_on(call.begun, state, len(start.timesteps)) if call.begun else 0
+    for i, t in enumerate(start.timesteps[walked:], walked):
         if call.interrupt:
             break
         doubled = call.do_classifier_free_guidance  # read anew: a callback may switch guidance off
@@ -68,7 +72,7 @@ def denoise(
             state["latents"] = start.keep(state["latents"], i)
         if on_step:
             state |= on_step(call, i, t, state)
-        yield Step(i, len(start.timesteps), t, state)
+        yield Step(i, len(start.timesteps), t, dict(state), walk.bookmark(i + 1, state))
     return state["latents"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -42,6 +43,7 @@ class Step:
     total: int
     timestep: torch.Tensor
     state: State
+    bookmark: dict[str, Any]  # enough to go on from here
 
     @property
     def latents(self) -> torch.Tensor:

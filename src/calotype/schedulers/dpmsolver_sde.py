@@ -56,7 +56,7 @@ class DPMSolverSDEScheduler(TwoStageSolver):
 
     def begin(self, grid: Grid, device: Device = None) -> None:
         super().begin(grid, device)
-        self.tree: BrownianTree | None = None
+        self.seed: int | None = self.config.noise_sampler_seed  # of the path; drawn for the first step if not given
 
     def between(self, grid: Grid) -> np.ndarray:
         return self.curve.timesteps_at(np.sqrt(grid.levels[:-2] * grid.levels[1:-1]))
@@ -85,15 +85,14 @@ class DPMSolverSDEScheduler(TwoStageSolver):
 
     def path_noise(self, place: int, sample: torch.Tensor) -> torch.Tensor:
         """Noise from the path, for the step that starts at a place, or for the part of it up to its middle."""
-        if self.tree is None:
-            given = self.config.noise_sampler_seed
-            seed = int(torch.randint(0, 2**63 - 1, ())) if given is None else given
-            low, high = float(self.sigmas[self.sigmas > 0].min()), float(self.sigmas.max())
-            self.tree = BrownianTree(seed, low, high, tuple(sample.shape), sample.dtype, sample.device)
+        if self.seed is None:
+            self.seed = int(torch.randint(0, 2**63 - 1, ()))
+        low, high = float(self.sigmas[self.sigmas > 0].min()), float(self.sigmas.max())
+        tree = BrownianTree(self.seed, low, high, tuple(sample.shape), sample.dtype, sample.device)
         # float32, there and back: the bits count here too
         start, end = -self.sigmas[place : place + 2].log()
         end = start + (end - start) * 0.5 if self.anchor is None else end
-        return self.tree.between(float((-start).exp()), float((-end).exp()))
+        return tree.between(float((-start).exp()), float((-end).exp()))
 
 
 def torch_root(x: np.ndarray) -> np.ndarray:
