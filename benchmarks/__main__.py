@@ -31,13 +31,14 @@ def main(arguments: list[str] | None = None) -> None:
         return
     print(*(f"{key} {value}" for key, value in records.machine().items()), sep=", ")
     print("minimum / median of each side, median ratio", flush=True)
-    answers = list(answer_all(options.names or NAMES, options.quick))
-    if not options.quick:
-        print("record:", records.keep(answers))
+    for answer in answer_all(options.names or NAMES, options.quick):
+        print(answer.line(), flush=True)
+        if not options.quick:  # each at once: a run that is cut short keeps what it found
+            records.keep(answer)
 
 
 def answer_all(names: list[str] | tuple[str, ...], quick: bool) -> Iterator[Answer]:
-    """Ask the questions of these files, and print each answer when it is there."""
+    """The answers to the questions of these files, each as soon as it is there."""
     from benchmarks.networks import tiny, true_size
 
     with TemporaryDirectory() as scratch:
@@ -45,9 +46,7 @@ def answer_all(names: list[str] | tuple[str, ...], quick: bool) -> Iterator[Answ
         place = Place(small if quick else true_size(), small, 32 if quick else 512, quick)
         for name in names:
             for question in import_module(f"benchmarks.{name}").questions(place):
-                answer = ask(question, quick)
-                print(answer.line(), flush=True)
-                yield answer
+                yield ask(question, quick)
 
 
 if __name__ == "__main__":

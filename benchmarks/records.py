@@ -32,13 +32,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def keep(answers: list[Answer]) -> Path:
-    """Write a record of today, in which newer answers replace older ones."""
+def keep(answer: Answer) -> Path:
+    """Write into the record of today, in which a newer answer replaces an older one."""
     here, today = machine(), datetime.now(timezone.utc).date().isoformat()
     slug = re.sub(r"[^a-z0-9]+", "-", f"{here['cpu']} {here['threads']} threads".lower()).strip("-")
     path = RECORDS / f"{slug}-{today}.json"
     before = json.loads(path.read_text())["answers"] if path.exists() else {}
-    record = {"machine": here, "date": today, "answers": before | {answer.name: answer.to_json() for answer in answers}}
+    record = {"machine": here, "date": today, "answers": before | {answer.name: answer.to_json()}}
     RECORDS.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=2) + "\n")
     return path

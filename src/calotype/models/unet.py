@@ -118,11 +118,8 @@ class UNet2DConditionModel(Conditioned, WithAttention):
         states = per_level("cross_attention_dim", cross_attention_dim, count)
         only_cross = per_level("only_cross_attention", only_cross_attention, count)
         depths = per_level("transformer_layers_per_block", transformer_layers_per_block, count)
-        if reverse_transformer_layers_per_block is None:
-            depths_up = depths[::-1]
-        else:
-            name = "reverse_transformer_layers_per_block"
-            depths_up = per_level(name, reverse_transformer_layers_per_block, count)
+        reverse = reverse_transformer_layers_per_block or depths[::-1]
+        depths_up = per_level("reverse_transformer_layers_per_block", reverse, count)
         self.conv_in = nn.Conv2d(in_channels, channels[0], conv_in_kernel, padding=(conv_in_kernel - 1) // 2)
         style = Style(
             temb_channels=self.make_conditioning(),
@@ -158,7 +155,7 @@ class UNet2DConditionModel(Conditioned, WithAttention):
                 levels[last - i],
                 channels[min(last - i + 1, last)],
                 channels[max(last - i - 1, 0)],
-                per_level(f"transformer layers of up_block_types[{i}]", depths_up[i], layers[last - i] + 1),
+                per_level(f"reverse_transformer_layers_per_block[{i}]", depths_up[i], layers[last - i] + 1),
                 upsample=i < last,
             )
             for i, name in enumerate(up_block_types)
@@ -183,7 +180,7 @@ class UNet2DConditionModel(Conditioned, WithAttention):
         self,
         sample: torch.Tensor,  # (batch, in_channels, height, width)
         timestep: torch.Tensor | float,  # one for all, or (batch,)
-        encoder_hidden_states: torch.Tensor,  # (batch, length, width)
+        encoder_hidden_states: torch.Tensor | None,  # (batch, length, width); None where an image stands for the words
         class_labels: torch.Tensor | None = None,
         timestep_cond: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,  # both masks: (batch, keys), 1 where to look and 0 where not
@@ -200,6 +197,12 @@ class UNet2DConditionModel(Conditioned, WithAttention):
             raise InvalidArgument(
                 "mid_block_additional_residual", "the middle of a ControlNet's residuals", "None", fix
             )
+        if (
+            encoder_hidden_states is None
+            and self.config.encoder_hid_dim_type != "image_proj"
+            and self.attention_layers()
+        ):
+            raise InvalidArgument("encoder_hidden_states", "the words' states (batch, length, width)", "None")
         kwargs = self.known_to_processors(cross_attention_kwargs)
         masks = as_scores(attention_mask, sample.dtype), as_scores(encoder_attention_mask, sample.dtype)
         if self.config.center_input_sample:

@@ -26,11 +26,15 @@ def _cross_norm(kind: str | None, context: int, added: int | None, groups: int) 
 class Stacked(nn.Module):
     """Linear layers that read the same states, as one; no part of the file, which keeps the layers apart."""
 
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
     def __init__(self, *layers: nn.Linear) -> None:
         super().__init__()
-        biases = [layer.bias for layer in layers if layer.bias is not None]
-        self.register_buffer("weight", torch.cat([layer.weight for layer in layers]).detach(), persistent=False)
-        self.register_buffer("bias", torch.cat(biases).detach() if biases else None, persistent=False)
+        weights: list[torch.Tensor] = [layer.weight.detach() for layer in layers]
+        biases: list[torch.Tensor] = [layer.bias.detach() for layer in layers if layer.bias is not None]
+        self.register_buffer("weight", torch.cat(weights), persistent=False)
+        self.register_buffer("bias", torch.cat(biases) if biases else None, persistent=False)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return F.linear(hidden_states, self.weight, self.bias)

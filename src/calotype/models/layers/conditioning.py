@@ -37,7 +37,7 @@ class Condition:
     """A layer made from the config and the time embedding's width, read with the words and ``added_cond_kwargs``."""
 
     make: Callable[[FrozenDict, int], nn.Module]
-    read: Callable[[Any, FrozenDict, torch.Tensor, Tensors], torch.Tensor]
+    read: Callable[[Any, FrozenDict, Any, Tensors], torch.Tensor]  # the words are None where an image stands for them
     needs: tuple[str, ...] = ()  # entries of added_cond_kwargs
     may: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()  # entries of the config that may not be None
@@ -174,8 +174,7 @@ class Conditioned(ModelMixin):
         class_labels: torch.Tensor | None,
     ) -> torch.Tensor:
         """The time, with the guidance scale in ``timestep_cond`` and the class, (batch, width)."""
-        times = torch.as_tensor(timestep, device=sample.device)
-        times = times.reshape(-1).expand(len(sample))
+        times = torch.as_tensor(timestep, device=sample.device).reshape(-1).expand(len(sample))
         if timestep_cond is not None and self.time_embedding.cond_proj is None:
             raise InvalidArgument("timestep_cond", "None: this network has no time_cond_proj_dim", "a tensor")
         told = self.time_embedding(self.time_proj(times).to(sample.dtype), timestep_cond)
@@ -191,8 +190,8 @@ class Conditioned(ModelMixin):
         return torch.cat([told, kind], dim=-1) if self.config.class_embeddings_concat else told + kind
 
     def embed_added(
-        self, time: torch.Tensor, states: torch.Tensor, added_cond_kwargs: Tensors | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, time: torch.Tensor, states: torch.Tensor | None, added_cond_kwargs: Tensors | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The time with what ``added_cond_kwargs`` adds to it, and the words that cross-attention will read."""
         told, added, words = added_cond_kwargs or {}, self._added, self._words
         conditions = [condition for condition in (added, words) if condition is not None]

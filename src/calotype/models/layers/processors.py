@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import inspect
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from calotype.core.errors import MissingDependency
 from calotype.ops.attention import attend
@@ -19,17 +19,12 @@ from calotype.ops.attention import attend
 if TYPE_CHECKING:
     from calotype.models.layers.attention import Attention
 
-GIVEN_BY_LAYER = {"self", "attn", "hidden_states", "encoder_hidden_states", "attention_mask", "temb"}
+GIVEN_BY_LAYER = {"attn", "hidden_states", "encoder_hidden_states", "attention_mask", "temb"}
 
 
 def arguments_of(processor: Any) -> frozenset[str] | None:
     """The ``cross_attention_kwargs`` that this processor takes, or None if it takes any."""
-    return _arguments(type(processor))
-
-
-@functools.cache
-def _arguments(kind: type) -> frozenset[str] | None:
-    call = kind.forward if issubclass(kind, torch.nn.Module) else kind.__call__
+    call = processor.forward if isinstance(processor, nn.Module) else processor
     parameters = inspect.signature(call).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
