@@ -43,7 +43,7 @@ def write_picture(
     *,
     metadata: bool = True,
 ) -> None:
-    """Write a picture, whole or not at all, with its recipe inside; with ``metadata=False``, pixels and nothing else."""
+    """Write a picture, whole or not at all, with its recipe inside; ``metadata=False`` writes pixels alone."""
     kind, options = picture_format(path)
     told = recipe_options(path, recipe) if recipe is not None and metadata else {}
     bare = picture.convert("RGB") if kind == "JPEG" else picture.copy()

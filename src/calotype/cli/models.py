@@ -1,0 +1,105 @@
+"""``calotype models``: what is cached, what a repository would cost, what a file is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from calotype.cli.said import as_json_option, bytes_said, say_json, say_table
+
+
+@click.group()
+def models() -> None:
+    """Models on this machine and on the Hub."""
+
+
+@models.command("list")
+@as_json_option
+def list_models(as_json: bool) -> None:
+    """List the repositories in the Hub's cache."""
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        cached = [repository for repository in scan_cache_dir().repos if repository.repo_type == "model"]
+    except CacheNotFound:
+        cached = []
+    found: list[dict[str, Any]] = [
+        {
+            "name": repository.repo_id,
+            "bytes": repository.size_on_disk,
+            "files": repository.nb_files,
+            "commits": sorted(revision.commit_hash for revision in repository.revisions),
+        }
+        for repository in sorted(cached, key=lambda repository: repository.repo_id)
+    ]
+    if as_json:
+        say_json(found)
+    elif not found:
+        click.echo("No model is cached.")
+    else:
+        say_table(
+            [one["name"], bytes_said(one["bytes"]), f"{one['files']} files", one["commits"][0][:12]] for one in found
+        )
+
+
+@models.command()
+@click.argument("repository")
+@click.option("--dry-run", is_flag=True, help="Say which files and how many bytes, and fetch no weights.")
+@click.option("--revision", help="A branch, tag or commit.")
+@click.option("--variant", help="The variant of the weights, such as fp16.")
+@as_json_option
+def pull(repository: str, dry_run: bool, revision: str | None, variant: str | None, as_json: bool) -> None:
+    """Fetch what a pipeline of REPOSITORY is loaded from, and nothing else."""
+    from calotype.core.files import HubOptions, open_source
+
+    source = open_source(repository, HubOptions(revision=revision))
+    if source.repository is None:
+        raise click.UsageError(f"{repository} is a folder: nothing is to be fetched.")
+    from calotype.cli.needed import needed
+
+    names = list(dict.fromkeys(needed(source, variant)))
+    sizes = source.repository.sizes(names, source.folder)
+    rows: list[dict[str, Any]] = [
+        {"file": name, "bytes": sizes[name], "cached": (source.folder / name).exists()} for name in names
+    ]
+    missing = [row["bytes"] or 0 for row in rows if not row["cached"]]
+    if not dry_run:
+        source.fetch(names)
+    total = {"files": len(missing), "bytes": sum(missing)}
+    if as_json:
+        say_json({"repository": repository, "commit": source.repository.commit, "to_fetch": total, "files": rows})
+        return
+    say_table([row["file"], bytes_said(row["bytes"] or 0), "cached" if row["cached"] else ""] for row in rows)
+    verb = "to fetch" if dry_run else "fetched"
+    click.echo(f"{total['files']} files {verb}, {bytes_said(total['bytes'])}")
+
+
+@models.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@as_json_option
+def info(path: Path, as_json: bool) -> None:
+    """Say what a FOLDER or FILE is: family, precision, size, missing keys, danger of pickles. Nothing in it is run."""
+    from calotype.cli.inspection import inspected
+
+    facts = inspected(path)
+    if as_json:
+        say_json(facts)
+        return
+    say_table((name, _said(name, value)) for name, value in facts.items() if name not in ("parts", "pickles"))
+    for name, part in facts.get("parts", {}).items():
+        click.echo(f"  {name}: {part['class']}, {_said('precision', part['precision'])}, {bytes_said(part['bytes'])}")
+    for name, danger in facts["pickles"].items():
+        click.echo(f"pickle {name}: {danger or 'tensors and nothing else'}")
+
+
+def _said(name: str, value: Any) -> str:
+    if name == "bytes":
+        return bytes_said(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list):
+        shown = ", ".join(str(item) for item in value[:5])  # pyright: ignore
+        return f"{shown} and {len(value) - 5:,} more" if len(value) > 5 else shown or "none"  # pyright: ignore
+    return "unknown" if value is None else str(value)

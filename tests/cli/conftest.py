@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+import calotype
+from calotype.cli import verbs
+from tests.tiny import tiny_stable_diffusion
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """The folder of a small pipeline, under a name that must not be told."""
+    folder = tmp_path_factory.mktemp("secret-place") / "tiny-model"
+    tiny_stable_diffusion(calotype.StableDiffusionPipeline).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the command line in an empty folder; what it said, and its exit code."""
+    monkeypatch.setenv("CALOTYPE_CACHE", str(tmp_path / ".verdicts"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return lambda *words, **options: CliRunner().invoke(verbs, [str(word) for word in words], **options)

@@ -1,0 +1,95 @@
+"""Each recipe, run for a moment, leaves files that the library reads; the judge finds what the evaluation draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from training.recipes import RECIPES, clip, diffusion, vae
+from training.recipes.clip import pixels, twin
+from training.recipes.vae import CUT, cut
+from training.studio import Studio, as_pictures, as_pixels
+from training.world import SIDE, draw, scene
+
+from calotype import StableDiffusionPipeline
+from calotype.models.image_processor import CLIPImageProcessor
+from calotype.models.vision import CLIPVisionModelWithProjection
+from training import evaluate as evaluation
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """A folder in which every stage has run for one step."""
+    made = Studio(tmp_path_factory.mktemp("pocket"), torch.device("cpu"), minutes=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diffusion, "SCENES", 40)
+        patch.setattr(vae, "MEASURED", 20)
+        patch.setattr(evaluation, "PROMPTS", 2)
+        for recipe in (clip, diffusion):
+            patch.setattr(recipe, "PLAN", recipe.PLAN.__class__(steps=1, batch=4))
+        for make in (*RECIPES.values(), evaluation.evaluate):
+            make(made)
+    return made
+
+
+def test_the_pipeline_loads_and_draws_with_all_defaults(studio: Studio):
+    pipe = StableDiffusionPipeline.from_pretrained(studio.folder("pocket-sd"))
+    pipe.set_progress_bar_config(disable=True)
+    image = pipe("a red circle on a blue background", num_inference_steps=2, generator=0).images[0]
+    assert image.size == (SIDE, SIDE)
+    assert pipe.vae.config.scaling_factor != 0.18215
+
+
+def test_weights_are_small_and_in_half_precision(studio: Studio):
+    files = list(studio.folder("pocket-sd").rglob("*.safetensors"))
+    assert len(files) == 3
+    assert sum(file.stat().st_size for file in files) < 12e6
+    loaded = StableDiffusionPipeline.from_pretrained(studio.folder("pocket-sd"), torch_dtype="auto")
+    assert {network.dtype for network in loaded.networks.values()} == {torch.float16}
+
+
+def test_cards_tell_what_was_measured(studio: Studio):
+    for name, fact in (("clip", "among 100"), ("vae", "dB"), ("pocket-sd", "one thing: colour, shape and place")):
+        assert fact in (studio.folder(name) / "README.md").read_text()
+
+
+def test_the_vision_tower_loads_beside_its_processor(studio: Studio):
+    tower = CLIPVisionModelWithProjection.from_pretrained(studio.folder("clip") / "image_encoder")
+    processor = CLIPImageProcessor.from_pretrained(studio.folder("clip") / "feature_extractor")
+    one = scene(np.random.default_rng(0))
+    seen = processor(draw([one])[0], return_tensors="pt").pixel_values
+    assert torch.allclose(seen, pixels([one]), atol=1e-5)
+    assert tower(seen).image_embeds.shape == (1, clip.WIDTH["projection_dim"])
+
+
+def test_pixels_come_back_as_pictures():
+    pictures = draw([scene(np.random.default_rng(1)) for _ in range(3)])
+    assert np.array_equal(as_pictures(as_pixels(pictures)), pictures)
+
+
+def test_a_twin_differs_in_nothing_but_which_thing_has_which_colour():
+    rng = np.random.default_rng(2)
+    pairs = [(one, other) for one in (scene(rng, 2) for _ in range(50)) if (other := twin(one)) is not None]
+    assert len(pairs) > 20
+    for one, other in pairs:
+        assert [thing.colour for thing in other.things] == [thing.colour for thing in one.things[::-1]]
+        assert [thing.shape for thing in other.things] == [thing.shape for thing in one.things]
+        assert not other.held_out
+
+
+def test_cut_outs_show_an_edge_of_a_thing():
+    rng = np.random.default_rng(3)
+    scenes = [scene(rng) for _ in range(100)]
+    cuts = [cut(picture, one, rng) for picture, one in zip(draw(scenes), scenes, strict=True)]
+    assert all(piece.shape == (CUT, CUT, 3) for piece in cuts)
+    assert np.mean([np.ptp(piece.reshape(-1, 3), axis=0).max() > 60 for piece in cuts]) > 0.95
+
+
+def test_a_stage_that_is_finished_is_not_run_again(studio: Studio, tmp_path: Path):
+    before = (studio.work / "vae.pt").read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vae, "MEASURED", 2)
+        vae.make(studio)
+    assert (studio.work / "vae.pt").read_bytes() == before

@@ -1,0 +1,10 @@
+"""The recipes by name, in the order in which they build on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from training.recipes import clip, diffusion, vae
+from training.studio import Studio
+
+RECIPES: dict[str, Callable[[Studio], None]] = {"clip": clip.make, "vae": vae.make, "diffusion": diffusion.make}
