@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +36,13 @@ def evaluate(studio: Studio) -> None:
     write_card(folder, "pocket-sd", ABOUT, measured, ["stable-diffusion", "text-to-image", "pocket"])
 
 
-def drawn(pipe: StableDiffusionPipeline, scenes: Sequence[Scene], **options: object) -> NDArray[np.uint8]:
+def drawn(pipe: StableDiffusionPipeline, scenes: Sequence[Scene], **options: Any) -> NDArray[np.uint8]:
     """Pictures of the scenes' captions; picture i is the picture of seed i."""
     pictures = list[NDArray[np.uint8]]()
     for first in range(0, len(scenes), AT_ONCE):
         part = [plain(one) for one in scenes[first : first + AT_ONCE]]
         seeds = list(range(first, first + len(part)))
-        images = pipe(part, generator=seeds, output_type="np", **options).images  # type: ignore[arg-type]
+        images = pipe(part, generator=seeds, output_type="np", **options).images
         pictures.append((np.asarray(images) * 255).round().astype(np.uint8))
     return np.concatenate(pictures)
 

@@ -67,16 +67,19 @@ def test_from_any_step_a_call_goes_on_to_the_same_bytes(pipe, scheduler, tmp_pat
     assert list(finished) == [] and np.array_equal(finished.output.images, expected)
 
 
-@pytest.mark.parametrize("changes", [
-    {"generator": [1, 2], "num_images_per_prompt": 2},
-    {"generator": torch.Generator().manual_seed(5)},
-    {"guidance_scale": 1.0},
-    {"prompt": ["a", "b"], "negative_prompt": ["c", "d"]},
-    {"eta": 1.0},
-], ids=str)  # fmt: skip
-def test_a_cancelled_call_goes_on_to_the_same_bytes(pipe, changes, tmp_path):
+STOPPED = {
+    "seeds": {"generator": [1, 2], "num_images_per_prompt": 2},
+    "a generator": {"generator": torch.Generator().manual_seed(5)},
+    "no guidance": {"guidance_scale": 1.0},
+    "several prompts": {"prompt": ["a", "b"], "negative_prompt": ["c", "d"]},
+    "fresh noise": {"eta": 1.0},
+}
+
+
+@pytest.mark.parametrize("case", STOPPED)
+def test_a_cancelled_call_goes_on_to_the_same_bytes(pipe, case, tmp_path):
     pipe = with_scheduler(pipe, "EulerAncestralDiscreteScheduler")
-    arguments = given(pipe, **changes)
+    arguments = given(pipe, **STOPPED[case])
     copies = (
         arguments["generator"].clone_state()
         if isinstance(arguments["generator"], torch.Generator)
