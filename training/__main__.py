@@ -19,7 +19,7 @@ STAGES = {**RECIPES, "evaluate": evaluate}
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("stages", nargs="*", metavar="stage", help=f"any of {', '.join(STAGES)}; all if none is named")
-    parser.add_argument("--out", type=Path, default=Path("pocket"), help="where models and checkpoints go")
+    parser.add_argument("--out", type=Path, default=Path("build/pocket"), help="where models and checkpoints go")
     parser.add_argument("--minutes", type=float, default=100.0, help="for the training of all stages together")
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... or auto")
     parser.add_argument("--seed", type=int, default=0)

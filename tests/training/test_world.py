@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,9 @@ from training.world import (
 )
 
 
-def scenes(count: int, seed: int = 0, **told: object) -> list[Scene]:
+def scenes(count: int, seed: int = 0, **told: Any) -> list[Scene]:
     rng = np.random.default_rng(seed)
-    return [scene(rng, **told) for _ in range(count)]  # type: ignore[arg-type]
+    return [scene(rng, **told) for _ in range(count)]
 
 
 def test_the_same_seed_draws_the_same_world():
