@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from calotype.core.errors import InvalidArgument
-from calotype.models.layers.activations import activation
+from calotype.models.layers.activations import activated, activation
 
 TIME_NORMS = ("default", "scale_shift")
 
@@ -87,7 +87,7 @@ class ResnetBlock2D(nn.Module):
     def forward(
         self, sample: torch.Tensor, temb: torch.Tensor | None = None, output_size: tuple[int, int] | None = None
     ) -> torch.Tensor:
-        hidden_states = self.nonlinearity(self.norm1(sample))
+        hidden_states = activated(self.nonlinearity, self.norm1(sample))
         if self.upsample is not None:
             sample, hidden_states = self.upsample(sample, output_size), self.upsample(hidden_states, output_size)
         if self.downsample is not None:
@@ -102,7 +102,7 @@ class ResnetBlock2D(nn.Module):
                 hidden_states = self.norm2(hidden_states) * (1 + scale) + shift
             else:
                 hidden_states = self.norm2(hidden_states + time)
-        hidden_states = self.conv2(self.dropout(self.nonlinearity(hidden_states)))
+        hidden_states = self.conv2(self.dropout(activated(self.nonlinearity, hidden_states)))
         hidden_states = hidden_states + (sample if self.conv_shortcut is None else self.conv_shortcut(sample))
         # a division by 1 is one more walk through memory
         return hidden_states if self.output_scale_factor == 1 else hidden_states / self.output_scale_factor
