@@ -5,7 +5,8 @@ PIP = .venv/bin/pip install --quiet --disable-pip-version-check --constraint con
 .PHONY: demo test check bench clean
 
 demo: .venv/library  ## a picture from a prompt
-	.venv/bin/python -m examples.demo
+	mkdir -p demo
+	.venv/bin/calotype generate "a red circle on a blue background" -o demo/out.png --seed 1
 
 test: check  ## what CI runs
 	scripts/test

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from calotype.models.autoencoder_kl import AutoencoderKL
+from calotype.models.controlnet import ControlNetModel
 from calotype.models.safety_checker import StableDiffusionSafetyChecker
 from calotype.models.text_encoders import CLIPTextModel, CLIPTextModelWithProjection
 from calotype.models.tokenizer import CLIPTokenizer
@@ -142,6 +143,17 @@ def tiny_unet(seed: int = 0, **config: Any) -> UNet2DConditionModel:
     return UNet2DConditionModel(**sizes | attention | blocks | config).eval()
 
 
+def tiny_controlnet(seed: int = 0, unet: UNet2DConditionModel | None = None, **config: Any) -> ControlNetModel:
+    """A ControlNet for a tiny UNet that has something to say."""
+    torch.manual_seed(seed)
+    made = ControlNetModel.from_unet(unet or tiny_unet(seed), conditioning_embedding_out_channels=(8, 16))
+    made = ControlNetModel.from_config(made.config, **config)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return made.eval()
+
+
 def tiny_stable_diffusion(kind: type[Any], seed: int = 0, **parts: Any) -> Any:
     """A Stable Diffusion pipeline of this class, without a safety checker."""
     with TemporaryDirectory() as folder:
@@ -156,9 +168,50 @@ def tiny_stable_diffusion(kind: type[Any], seed: int = 0, **parts: Any) -> Any:
         "feature_extractor": None,
         "requires_safety_checker": False,
     }
+    if "ControlNet" in kind.__name__:
+        made["controlnet"] = tiny_controlnet(seed)
     pipe = kind(**made | parts)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+# what the second encoder of the tiny SDXL pools, and into how many waves its UNet spreads each number of the framing
+POOLED, WAVES = 16, 8
+
+
+def tiny_stable_diffusion_xl(kind: type[Any], seed: int = 0, refiner: bool = False, **parts: Any) -> Any:
+    """An SDXL pipeline of this class; a refiner has the second encoder only, and is told aesthetic scores."""
+    with TemporaryDirectory() as folder:
+        tokenizer = CLIPTokenizer.from_pretrained(tiny_tokenizer_folder(Path(folder) / "first"))
+        tokenizer_2 = CLIPTokenizer.from_pretrained(tiny_tokenizer_folder(Path(folder) / "second", pad_token="!"))
+    told = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": WAVES,
+        "projection_class_embeddings_input_dim": POOLED + (5 if refiner else 6) * WAVES,
+        "cross_attention_dim": 16 if refiner else 16 + 16,
+        "transformer_layers_per_block": (1, 2),
+        "use_linear_projection": True,
+    }
+    second = {"hidden_size": 16, "num_hidden_layers": 4, "projection_dim": POOLED, "hidden_act": "gelu"}
+    made = {
+        "vae": tiny_vae(seed, scaling_factor=0.13025),
+        "text_encoder": None if refiner else tiny_text_encoder(seed, hidden_size=16),
+        "text_encoder_2": tiny_projecting_text_encoder(seed, **second),
+        "tokenizer": None if refiner else tokenizer,
+        "tokenizer_2": tokenizer_2,
+        "unet": tiny_unet(seed, **told),
+        "scheduler": DDIMScheduler(beta_schedule="scaled_linear", steps_offset=1, clip_sample=False),
+        **({"requires_aesthetics_score": True} if refiner else {}),
+    }
+    pipe = kind(**made | parts)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def tiny_pipeline(kind: type[Any], seed: int = 0, **parts: Any) -> Any:
+    """A pipeline of this class, whichever its family."""
+    make = tiny_stable_diffusion_xl if "XL" in kind.__name__ else tiny_stable_diffusion
+    return make(kind, seed, **parts)
 
 
 def tiny_inputs(kind: str) -> dict[str, Any]:
@@ -167,6 +220,11 @@ def tiny_inputs(kind: str) -> dict[str, Any]:
     picture, mask = Image.fromarray(levels), Image.new("L", (32, 32))
     mask.paste(255, (8, 8, 32, 16))
     sized, pictured = {"height": 32, "width": 32}, {"image": picture, "strength": 0.8}
+    hint = {}
+    if "ControlNet" in kind:
+        edges = Image.new("RGB", (32, 32))
+        edges.paste((255, 255, 255), (0, 12, 32, 14))
+        hint = {"control_image" if "Img2Img" in kind or "Inpaint" in kind else "image": edges}
     if "Img2Img" in kind:
-        return pictured
-    return {**sized, **pictured, "mask_image": mask} if "Inpaint" in kind else sized
+        return pictured | hint
+    return {**sized, **pictured, "mask_image": mask, **hint} if "Inpaint" in kind else sized | hint

@@ -17,6 +17,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "cross": ("cross", "cross", "plus sign"),
     "ring": ("ring", "ring", "hoop"),
     "star": ("star", "star", "pentagram"),
+    "moon": ("thing", "figure"),
     "red": ("red", "red", "crimson"),
     "orange": ("orange", "orange", "tangerine"),
     "yellow": ("yellow", "yellow", "golden"),
@@ -29,6 +30,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "medium": ("medium", "mid-sized", "medium-sized"),
     "large": ("large", "big", "huge"),
 }
+ANYTHING = WORDS["moon"]  # what has no name, and now and then what has one
 PLACES: dict[tuple[str, str], tuple[str, ...]] = {
     ("top", "left"): ("in the top left corner", "at the top left", "in the upper left"),
     ("top", "centre"): ("at the top", "near the top", "in the upper middle"),
@@ -62,20 +64,20 @@ OPENINGS = ("", "", "", "a picture of ", "a drawing of ", "there is ")
 
 @dataclass(frozen=True)
 class Told:
-    """Which facts a caption tells, beside shapes, colours and the relation of two."""
+    """Which facts a caption tells, beside colours and the relation of two."""
 
     ground: float = 0.9  # how often, from 0 to 1
     place: float = 0.7
     size: float = 0.4
+    shape: float = 0.75
 
 
-EVERYTHING = Told(1, 1, 1)
+EVERYTHING = Told(1, 1, 1, 1)
 
 
 def caption(scene: Scene, rng: np.random.Generator, told: Told = Told()) -> str:
     """Something true of the scene, in words drawn at random."""
-    says_size = [rng.random() < told.size for _ in scene.things]
-    things = [_phrase(thing, rng, size) for thing, size in zip(scene.things, says_size, strict=True)]
+    things = [_phrase(thing, rng, told) for thing in scene.things]
     ground = _ground(_word(scene.ground, rng), _one(GROUNDS, rng)) if rng.random() < told.ground else ""
     if len(things) == 2:
         relation = _one(RELATIONS[scene.relation], rng)
@@ -114,9 +116,10 @@ def _bare(thing: Thing) -> str:
     return with_article(f"{thing.colour} {thing.shape}")
 
 
-def _phrase(thing: Thing, rng: np.random.Generator, says_size: bool) -> str:
-    names = (thing.size, thing.colour, thing.shape) if says_size else (thing.colour, thing.shape)
-    return with_article(" ".join(_word(name, rng) for name in names))
+def _phrase(thing: Thing, rng: np.random.Generator, told: Told) -> str:
+    size = [_word(thing.size, rng)] if rng.random() < told.size else []
+    shape = _word(thing.shape, rng) if rng.random() < told.shape else _one(ANYTHING, rng)
+    return with_article(" ".join([*size, _word(thing.colour, rng), shape]))
 
 
 def with_article(phrase: str) -> str:

@@ -1,63 +1,82 @@
-"""What the finished pipeline can do, by the judge, on prompts whose combinations were never in training."""
+"""What the finished pocket models can do, by the judge, on prompts whose combinations were never in training."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calotype import StableDiffusionPipeline
+from calotype import (
+    StableDiffusionControlNetPipeline,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+)
 from calotype.core.atomic import write_atomic
-from training.captions import plain
-from training.judge import Verdict, judge
-from training.recipes.diffusion import ABOUT
+from calotype.models.controlnet import ControlNetModel
+from training import exams
+from training.recipes import controlnet, diffusion, inversion, lora
+from training.recipes.pocket import pocket_sd
 from training.studio import Studio, log, write_card
-from training.world import Scene, scene
 
-PROMPTS, AT_ONCE = 200, 25  # of each kind; pictures in one call
+PROMPTS, FEWER = 200, 50  # for the model itself; for what it can do beside
 
 
 def evaluate(studio: Studio) -> None:
-    """Draw 200 prompts with one thing and 200 with two, and write what was right into a file and the model card."""
-    folder = studio.folder("pocket-sd")
-    pipe = StableDiffusionPipeline.from_pretrained(folder).to(studio.device)
-    pipe.set_progress_bar_config(disable=True)
-    measured: dict[str, float | str] = {}
-    for things, kind in ((1, "one thing"), (2, "two things")):
-        rng = studio.rng(3, things)
-        scenes = [scene(rng, things, unseen=True) for _ in range(PROMPTS)]
-        measured |= told(kind, [judge(*pair) for pair in zip(drawn(pipe, scenes), scenes, strict=True)])
-    for name, value in measured.items():
-        log.info("%s: %.3f", name, value)
-    write_atomic(folder.parent / "evaluation.json", [json.dumps(measured, indent=2).encode()])
-    write_card(folder, "pocket-sd", ABOUT, measured, ["stable-diffusion", "text-to-image", "pocket"])
-
-
-def drawn(pipe: StableDiffusionPipeline, scenes: Sequence[Scene], **options: Any) -> NDArray[np.uint8]:
-    """Pictures of the scenes' captions; picture i is the picture of seed i."""
-    pictures = list[NDArray[np.uint8]]()
-    for first in range(0, len(scenes), AT_ONCE):
-        part = [plain(one) for one in scenes[first : first + AT_ONCE]]
-        seeds = list(range(first, first + len(part)))
-        images = pipe(part, generator=seeds, output_type="np", **options).images
-        pictures.append((np.asarray(images) * 255).round().astype(np.uint8))
-    return np.concatenate(pictures)
-
-
-def told(kind: str, verdicts: Sequence[Verdict]) -> dict[str, float | str]:
-    """How often each fact was right, from 0 to 1."""
-
-    def share(hits: Sequence[bool]) -> float:
-        return sum(hits) / len(hits)
-
-    return {
-        f"{kind}: count": share([one.count for one in verdicts]),
-        f"{kind}: colour": share([one.colour for one in verdicts]),
-        f"{kind}: shape": share([one.shape for one in verdicts]),
-        f"{kind}: place": share([one.place for one in verdicts]),
-        f"{kind}: ground": share([one.ground for one in verdicts]),
-        f"{kind}: colour, shape and place": share([one.bound for one in verdicts]),
+    """Examine the pipeline and its adapters, and write what was right into a file and the model cards."""
+    pipe = pocket_sd(studio)
+    measured = {
+        diffusion.NAME: _drawing(pipe),
+        controlnet.NAME: _control(studio, pipe),
+        lora.NAME: _colours(studio, pipe),
+        inversion.NAME: _word(studio, pipe),
     }
+    for name, marks in measured.items():
+        for fact, mark in marks.items():
+            log.info("%s: %s: %.3f", name, fact, mark)
+    write_atomic(studio.folder("evaluation.json"), [json.dumps(measured, indent=2).encode()])
+    for recipe, kind in ((diffusion, "text-to-image"), (controlnet, "controlnet"), (lora, "lora"), (inversion, "word")):
+        write_card(studio.folder(recipe.NAME), recipe.NAME, recipe.ABOUT, measured[recipe.NAME], [kind, "pocket"])
+
+
+def _drawing(pipe: Any) -> exams.Marks:
+    redrawn = StableDiffusionImg2ImgPipeline.from_pipe(pipe)
+    repainted = StableDiffusionInpaintPipeline.from_pipe(pipe)
+    for other in (redrawn, repainted):
+        other.set_progress_bar_config(disable=True)
+    return {
+        **_told("one thing", exams.prompts(pipe, PROMPTS)),
+        **_told("two things", exams.prompts(pipe, PROMPTS, things=2)),
+        **_told("ground, with a negative prompt", exams.negatives(pipe, FEWER)),
+        **_told("strength 0.3", exams.strengths(redrawn, FEWER, 0.3)),
+        **_told("strength 0.9", exams.strengths(redrawn, FEWER, 0.9)),
+        **_told("inpainting", exams.repainted(repainted, FEWER)),
+    }
+
+
+def _control(studio: Studio, pipe: Any) -> exams.Marks:
+    net = ControlNetModel.from_pretrained(studio.folder(controlnet.NAME)).to(studio.device)
+    hinted = StableDiffusionControlNetPipeline.from_pipe(pipe, controlnet=net)
+    hinted.set_progress_bar_config(disable=True)
+    return {
+        **_told("with the outline", exams.hints(hinted, FEWER)),
+        **_told("without", exams.hints(hinted, FEWER, controlnet_conditioning_scale=0.0)),
+    }
+
+
+def _colours(studio: Studio, pipe: Any) -> exams.Marks:
+    without = exams.opposites(pipe, FEWER)
+    pipe.load_lora_weights(studio.folder(lora.NAME))
+    marks = exams.opposites(pipe, FEWER)
+    pipe.unload_lora_weights()
+    return {**_told("with the LoRA", marks), **_told("without", without)}
+
+
+def _word(studio: Studio, pipe: Any) -> exams.Marks:
+    without = exams.moons(pipe, FEWER, word="thing")
+    pipe.load_textual_inversion(studio.folder(inversion.NAME))
+    marks = exams.moons(pipe, FEWER)
+    pipe.unload_textual_inversion()
+    return {**_told("with the word", marks), **_told("without", without)}
+
+
+def _told(kind: str, marks: exams.Marks) -> exams.Marks:
+    return {f"{kind}: {'colour, shape and place' if fact == 'bound' else fact}": mark for fact, mark in marks.items()}

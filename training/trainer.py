@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from calotype.core.atomic import write_atomic
+from training.descent import Descent
 
 log = logging.getLogger("calotype.training")
 
@@ -41,6 +42,7 @@ class Plan:
     averaging: float = 0.999  # decay of the averaged weights, which are the ones that are kept
     seed: int = 0
     minutes: float = math.inf  # the rate cools down by the clock where that is faster
+    orthogonal: bool = False  # whether matrices take orthogonal steps
     bfloat16: bool = False
     workers: int = 0  # threads that draw batches ahead
     save_every: float = 60.0  # seconds
@@ -75,28 +77,21 @@ def train(task: Task, plan: Plan, checkpoint: Path, device: torch.device | None 
     device = device or torch.device("cpu")
     networks = task.networks.to(device).train()
     averaged = copy.deepcopy(networks)
-    groups = [
-        {"params": list(network.parameters()), "factor": (task.rates or {}).get(name, 1.0)}
-        for name, network in networks.items()
-    ]
-    optimizer = torch.optim.AdamW(groups, plan.learning_rate, plan.betas, weight_decay=plan.weight_decay)
-    progress = _resume(checkpoint, plan, networks, averaged, optimizer)
+    descent = Descent(networks, task.rates or {}, plan.learning_rate, plan.betas, plan.weight_decay, plan.orthogonal)
+    progress = _resume(checkpoint, plan, networks, averaged, descent)
     narrow = torch.autocast(device.type, torch.bfloat16) if plan.bfloat16 else nullcontext()
     began, seen = time.monotonic() - progress.seconds, Sums()
     saved = reported = time.monotonic()
     for batch in _batches(task, plan, progress.step):
         if progress.of(plan) >= 1:
             break
-        for group in optimizer.param_groups:
-            group["lr"] = group["factor"] * plan.learning_rate * _rate(progress, plan)
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         generator = torch.Generator(device).manual_seed(_number(plan.seed, progress.step))
         with narrow:
             losses = task.losses(networks, batch, generator)
-        optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
         norm = nn.utils.clip_grad_norm_(networks.parameters(), plan.clip)
-        optimizer.step()
+        descent.step(_rate(progress, plan))
         _follow(averaged, networks, plan.averaging, progress.step)
         progress.step += 1
         progress.seconds = time.monotonic() - began
@@ -106,7 +101,7 @@ def train(task: Task, plan: Plan, checkpoint: Path, device: torch.device | None 
             log.info("%s %s", _where(task, plan, progress), seen.means())
             reported = now
         if over or now - saved > plan.save_every:
-            _save(checkpoint, plan, networks, averaged, optimizer, progress)
+            _save(checkpoint, plan, networks, averaged, descent, progress)
             saved = now
     return averaged.eval().requires_grad_(False)
 
@@ -172,19 +167,15 @@ def _where(task: Task, plan: Plan, progress: Progress) -> str:
     )
 
 
-def _save(
-    path: Path, plan: Plan, networks: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, now: Progress
-) -> None:
+def _save(path: Path, plan: Plan, networks: nn.Module, averaged: nn.Module, descent: Descent, now: Progress) -> None:
     """Write all that the next step needs, whole or not at all."""
     state = {"plan": _fixed(plan), "progress": asdict(now), "networks": networks.state_dict()}
     content = io.BytesIO()
-    torch.save({**state, "averaged": averaged.state_dict(), "optimizer": optimizer.state_dict()}, content)
+    torch.save({**state, "averaged": averaged.state_dict(), "descent": descent.state_dict()}, content)
     write_atomic(path, [content.getbuffer()])
 
 
-def _resume(
-    path: Path, plan: Plan, networks: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress:
+def _resume(path: Path, plan: Plan, networks: nn.Module, averaged: nn.Module, descent: Descent) -> Progress:
     """Take up the run that was saved, or begin."""
     if not path.exists():
         return Progress()
@@ -193,7 +184,7 @@ def _resume(
         raise ValueError(
             f"{path} belongs to another plan, {state['plan']}, not to {_fixed(plan)}; remove it to start anew"
         )
-    for name, part in (("networks", networks), ("averaged", averaged), ("optimizer", optimizer)):
+    for name, part in (("networks", networks), ("averaged", averaged), ("descent", descent)):
         part.load_state_dict(state[name])
     return Progress(**state["progress"])
 

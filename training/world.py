@@ -68,6 +68,11 @@ def _star(u: Floats, v: Floats) -> Floats:
     return np.maximum(np.partition(lines, 3, axis=0)[3], _radius(u, v) - 1.05)
 
 
+def _moon(u: Floats, v: Floats) -> Floats:
+    """A crescent that lies on its back."""
+    return np.maximum(_radius(u, v) - 1, np.float32(0.85) - _radius(u, v + np.float32(0.55)))
+
+
 # Signed distance from the edge in units of the radius, negative within: exact near the edges, which is all that counts.
 SHAPES: dict[str, Distance] = {
     "circle": _circle,
@@ -77,7 +82,9 @@ SHAPES: dict[str, Distance] = {
     "cross": _cross,
     "ring": _ring,
     "star": _star,
+    "moon": _moon,
 }
+NAMELESS = ("moon",)  # shapes that are drawn and that no caption names: a new word can be learnt for them
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,11 @@ class Scene:
         return "above" if down < 0 else "below"
 
     @property
+    def nameless(self) -> bool:
+        """Whether something here has a shape that no caption names."""
+        return any(thing.shape in NAMELESS for thing in self.things)
+
+    @property
     def held_out(self) -> bool:
         """Whether this combination is kept from training."""
         return any(held_out(thing.colour, thing.shape, self.ground) for thing in self.things)
@@ -127,12 +139,15 @@ def held_out(colour: str, shape: str, ground: str) -> bool:
 
 
 def scene(rng: np.random.Generator, things: int | None = None, unseen: bool = False) -> Scene:
-    """A scene with so many things (one or two at random, if not told), from the trained combinations or the others."""
+    """A scene with so many things (one or two at random, if not told), from the trained combinations or the others.
+
+    What training never sees is asked for by name: then every shape has one.
+    """
     while True:
         count = things or int(rng.integers(1, 3))
         ground = COLOURS[rng.integers(len(COLOURS))]
         made = Scene(ground, _alone(rng, ground) if count == 1 else _pair(rng, ground), _shift(rng))
-        if made.held_out == unseen:
+        if made.held_out == unseen and not (unseen and made.nameless):
             return made
 
 

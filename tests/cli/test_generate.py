@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +73,22 @@ def test_every_recipe_tells_all_and_betrays_nothing(run, model, shown):
         names = (os.uname().nodename, "secret-place", str(model), str(Path.cwd()), "in.png", "mask.png")
         assert not any(re.search(rf"\b{re.escape(name)}\b", told) for name in names)
     assert len(recipe["arguments"]["mask_image"]["sha256"]) == 64
+    weights = {path.relative_to(model).as_posix(): path.read_bytes() for path in model.rglob("*.safetensors")}
+    assert len(weights) == 3
+    assert recipe["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in weights.items()}
     assert recipe["pipeline"] == "StableDiffusionInpaintPipeline"
+
+
+def test_a_recipe_tells_the_weights_of_its_variant_and_of_each_shard(run, model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "variant")
+    pipe = calotype.StableDiffusionPipeline.from_pretrained(model)
+    pipe.vae.save_pretrained(folder / "vae", variant="fp16")
+    pipe.unet.save_pretrained(folder / "unet", max_shard_size="2MB")
+    assert run("generate", "a cat", "-m", folder, "--variant", "fp16", *QUICK).exit_code == 0
+    recipe = read_recipe("out.png")
+    assert recipe["variant"] == "fp16" and "vae/diffusion_pytorch_model.fp16.safetensors" in recipe["files"]
+    assert sum("-of-" in name for name in recipe["files"]) > 1
+    assert run("replay", "out.png", "-m", folder).stdout == "identical\n"
 
 
 def test_no_metadata_means_none(run, model):
@@ -183,11 +200,12 @@ def test_names_are_filled_in(run, model):
 def test_every_scheduler_is_known_by_name_and_its_config_is_a_recipe(name, model):
     from calotype.cli.asked import Wanted
     from calotype.cli.recipes import common_facts, recipe
+    from calotype.cli.request import Request
     from calotype.core.picture_files import recipe_options
 
     pipe = calotype.AutoPipelineForText2Image.from_pretrained(model)
     pipe.scheduler = getattr(calotype, f"{name}Scheduler")()
-    facts = recipe(common_facts(pipe, str(model), None, {}), Wanted(1, "a", 2), (8, 8))
+    facts = recipe(common_facts(pipe, Request(str(model)), {}), Wanted(1, "a", 2), (8, 8))
     assert facts["scheduler"]["class"] == f"{name}Scheduler"
     assert recipe_options("a.png", facts)
 
@@ -236,7 +254,7 @@ def test_trouble_with_files_is_another_code(run, model, shown):
         ("-m", model, "--image", "broken.png"): "broken.png",
         ("-m", model, "--image", os.path.abspath(__file__)): "a picture",
         ("-m", model, "--variant", "fp16"): "fp16",
-        (): "pocket-sd",
+        ("-m", model / "unet" / "diffusion_pytorch_model.safetensors"): "Single files are not read yet",
     }.items():
         done = run("generate", "a cat", *words)
         assert (done.exit_code, done.stdout) == (3, "") and told in done.stderr
@@ -270,8 +288,10 @@ def test_an_interrupt_keeps_what_is_done_and_says_so(run, model, monkeypatch):
 
     monkeypatch.setattr(calotype.DDIMScheduler, "step", step)
     done = run("generate", "a cat", "-m", model, *QUICK, "-n", 3)
-    assert (done.exit_code, done.stdout, done.stderr) == (130, "out.png\n", "Stopped: 1 of 3 pictures are written.\n")
-    assert len(steps) == 4 and os.listdir() == ["out.png"]
+    assert (done.exit_code, done.stdout) == (130, "out.png\n")
+    on = "Go on with: calotype resume out.calotype-state"
+    assert done.stderr == f"Stopped: 1 of 3 pictures are written. {on}\n"
+    assert len(steps) == 4 and sorted(os.listdir()) == ["out.calotype-state", "out.png"]
 
 
 def test_what_the_safety_checker_blocks_is_said(run, model, monkeypatch):

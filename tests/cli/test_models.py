@@ -139,9 +139,22 @@ def test_info_knows_lone_files_by_their_keys(run, tmp_path, key, family):
     assert (told["family"], told["precision"], told["parameters"], told["missing"]) == (family, ["bfloat16"], 4, None)
 
 
-def test_info_refuses_what_is_no_model(run, tmp_path):
+def test_info_tells_a_folder_of_loose_files_one_by_one(run, tmp_path):
+    save_file({"a.lora_A.weight": torch.zeros(2, 2)}, tmp_path / "style.safetensors")
     (tmp_path / "page.safetensors").write_bytes(b"<!DOCTYPE html>" + bytes(20))
-    for path, word in {tmp_path / "page.safetensors": "an HTML page", tmp_path: "model_index.json"}.items():
+    (tmp_path / "harm.pt").write_bytes(pickle.dumps(os.mkdir, 2))
+    told = facts(run, tmp_path)
+    assert (told["family"], told["parameters"], told["missing"]) == (None, 4, None)
+    assert told["parts"]["style.safetensors"]["family"] == "LoRA"
+    assert len(told["faults"]) == 1 and "page.safetensors" in told["faults"][0]
+    assert "mkdir" in told["pickles"]["harm.pt"]
+    assert "style.safetensors: LoRA" in run("models", "info", tmp_path).stdout
+
+
+def test_info_refuses_what_is_no_model(run, tmp_path):
+    page = tmp_path / "page.safetensors"
+    page.write_bytes(b"<!DOCTYPE html>" + bytes(20))
+    for path, word in {page: "an HTML page", tmp_path / "here": "model_index.json"}.items():
         done = run("models", "info", path)
         assert done.exit_code == 3 and word in done.stderr
     assert run("models", "info", tmp_path / "none").exit_code == 2
@@ -215,7 +228,7 @@ def test_pull_takes_the_variant_where_there_is_one(child):
     names = {row["file"] for row in told["files"]}
     assert code == 0 and "vae/diffusion_pytorch_model.fp16.safetensors" in names
     assert "vae/diffusion_pytorch_model.safetensors" not in names and "text_encoder/model.safetensors" in names
-    assert child("models", "pull", NAME, "--variant", "fp8")[0] == 2
+    assert child("models", "pull", NAME, "--variant", "fp8")[0] == 3
 
 
 def test_pull_of_what_is_not_there(child, model):

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from calotype.cli import verbs
-from calotype.cli.verbs import CODES, INTERRUPTED
+from calotype.cli.verbs import CODES, DEADLINE, DIFFERS, INTERRUPTED
 
 PAGE = (Path(__file__).parents[2] / "docs/cli.md").read_text()
 LINES = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines() if line]
@@ -53,4 +53,4 @@ def test_every_verb_and_option_is_on_the_page(name, verb):
 
 def test_exit_codes_are_those_of_the_page():
     told = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
-    assert told == {0, INTERRUPTED, *CODES.values()}
+    assert told == {0, DIFFERS, DEADLINE, INTERRUPTED, *CODES.values()}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import calotype
-from tests.tiny import tiny_stable_diffusion
+from tests.tiny import tiny_stable_diffusion, tiny_stable_diffusion_xl
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -17,20 +17,31 @@ BLOCKS = [(page.relative_to(ROOT).as_posix(), code) for page in PAGES for code i
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
+USED = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoint")
-    tiny_stable_diffusion(calotype.StableDiffusionPipeline).save_pretrained(folder)
+def checkpoints(tmp_path_factory):
+    """A folder with a tiny checkpoint under the name of each repository that the pages use."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    made = {
+        USED: tiny_stable_diffusion(calotype.StableDiffusionPipeline),
+        "stabilityai/stable-diffusion-xl-base-1.0": tiny_stable_diffusion_xl(calotype.StableDiffusionXLPipeline),
+        "stabilityai/stable-diffusion-xl-refiner-1.0": tiny_stable_diffusion_xl(
+            calotype.StableDiffusionXLImg2ImgPipeline, refiner=True
+        ),
+    }
+    for name, pipe in made.items():
+        pipe.save_pretrained(folder / name)
     return folder
 
 
 @pytest.mark.parametrize(("page", "code"), BLOCKS, ids=[page for page, _ in BLOCKS])
-def test_code_blocks_run(page, code, checkpoint, tmp_path, monkeypatch):
+def test_code_blocks_run(page, code, checkpoints, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    repository = Path("stable-diffusion-v1-5/stable-diffusion-v1-5")
-    repository.parent.mkdir()
-    repository.symlink_to(checkpoint)  # a folder of that name goes before the Hub
-    pipe = calotype.StableDiffusionPipeline.from_pretrained(checkpoint)
+    for owner in checkpoints.iterdir():
+        Path(owner.name).symlink_to(owner)  # a folder of that name goes before the Hub
+    pipe = calotype.StableDiffusionPipeline.from_pretrained(checkpoints / USED)
     exec(compile(code, page, "exec"), {"pipe": pipe})  # noqa: S102
 
 

@@ -76,7 +76,7 @@ def save_peer(folder: Path, kind: str = "StableDiffusionPipeline", **unet) -> Pa
 
 def pair(folder: Path, kind: str):
     """The peer's pipeline of this class from a folder, and ours."""
-    pipes = [getattr(library, kind).from_pretrained(folder, safety_checker=None) for library in (diffusers, calotype)]
+    pipes = [getattr(library, kind).from_pretrained(folder) for library in (diffusers, calotype)]
     for pipe in pipes:
         pipe.set_progress_bar_config(disable=True)
     return pipes

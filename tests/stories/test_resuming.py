@@ -18,10 +18,18 @@ from PIL import Image
 import calotype
 from calotype.core.errors import CalotypeError, CorruptFile, InvalidArgument
 from calotype.core.packing import pack, read_packed, unpack, write_packed
-from tests.tiny import tiny_inputs, tiny_stable_diffusion
+from tests.tiny import tiny_inputs, tiny_pipeline
 
 ROOT = Path(__file__).parents[2]
-KINDS = ["StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"]
+KINDS = [
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionControlNetPipeline",
+    "StableDiffusionXLPipeline",
+    "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline",
+]
 SCHEDULERS = sorted(
     name for name in calotype.__all__ if name.endswith("Scheduler") and not name.startswith(("FlowMatch", "UnCLIP"))
 )
@@ -29,7 +37,7 @@ SCHEDULERS = sorted(
 
 @pytest.fixture(scope="module", params=KINDS)
 def pipe(request):
-    return tiny_stable_diffusion(getattr(calotype, request.param))
+    return tiny_pipeline(getattr(calotype, request.param))
 
 
 def given(pipe, **changes):
@@ -177,6 +185,9 @@ HOSTILE = {
     "a picture of another size": {"image": ["t", "RGB", 10_000, 10_000, None, None]},
     "a picture of no mode": {"image": ["t", "RGBX9", 1, 1, None, None]},
     "a generator of no device": {"generator": ["t", "nowhere"]},
+    "a tensor of no device": {"placed": ["nowhere", {"tensor": "t"}]},
+    "a tensor of a device that is not here": {"placed": ["cuda:99", {"tensor": "t"}]},
+    "a tensor without a device": {"placed": [{"tensor": "t"}]},
     "a generator of no state": {"generator": ["t", "cpu"]},
     "a number that is none": {"float": "one"},
     "a list for a dict": {"dict": []},
@@ -197,6 +208,12 @@ def test_a_damaged_state_file_is_refused(pipe, tmp_path, cut):
     (tmp_path / "cut").write_bytes((tmp_path / "state").read_bytes()[:cut])
     with pytest.raises(CalotypeError, match="cut"):
         pipe.resume(tmp_path / "cut")
+
+
+def test_a_tensor_comes_back_to_its_device():
+    packed = pack(torch.ones(3, device="meta"), "t", {})
+    assert packed == {"placed": ["meta", {"tensor": "t"}]}
+    assert unpack(packed, {"t": torch.ones(3)}, "file").device.type == "meta"
 
 
 def test_what_is_packed_comes_back(tmp_path):

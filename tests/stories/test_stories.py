@@ -11,9 +11,19 @@ import torch
 import calotype
 from calotype.core.errors import CalotypeError, Cancelled, MissingDependency, NotFinite, UnknownArgument
 from calotype.core.offload import ENTRANCES
-from tests.tiny import tiny_inputs, tiny_stable_diffusion
+from tests.tiny import tiny_inputs, tiny_pipeline
 
-KINDS = ["StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"]
+KINDS = [
+    "StableDiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionControlNetPipeline",
+    "StableDiffusionControlNetImg2ImgPipeline",
+    "StableDiffusionControlNetInpaintPipeline",
+    "StableDiffusionXLPipeline",
+    "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline",
+]
 SCHEDULERS = [
     "DDIMScheduler",
     "EulerDiscreteScheduler",
@@ -26,7 +36,7 @@ SCHEDULERS = [
 
 @pytest.fixture(scope="module", params=KINDS)
 def pipe(request):
-    return tiny_stable_diffusion(getattr(calotype, request.param))
+    return tiny_pipeline(getattr(calotype, request.param))
 
 
 def run(pipe, seed=0, **changes):
@@ -189,7 +199,8 @@ def test_saved_and_loaded_it_makes_the_same_picture(pipe, tmp_path):
     loaded = calotype.DiffusionPipeline.from_pretrained(tmp_path)
     assert type(loaded) is type(pipe)
     loaded.set_progress_bar_config(disable=True)
-    assert np.array_equal(run(loaded).images, run(pipe).images)
+    # a kernel that multiplies one row is chosen by where in memory the tensor begins: its last bit may differ
+    assert np.abs(run(loaded).images - run(pipe).images).max() < 1e-5
 
 
 def test_xformers_are_asked_for_by_name_where_they_are_missing(pipe):
@@ -217,6 +228,6 @@ def test_switches_are_taken_back_exactly(pipe):
 
 def test_a_compiled_pipeline_makes_the_same_picture(pipe):
     expected = run(pipe).images
-    compiled = tiny_stable_diffusion(type(pipe))
+    compiled = tiny_pipeline(type(pipe))
     compiled.compile(backend="eager")
     assert np.abs(run(compiled).images - expected).max() < 1e-5

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training.recipes import RECIPES, clip, diffusion, vae
+from training.recipes import RECIPES, clip, controlnet, diffusion, inversion, lora, vae
 from training.recipes.clip import pixels, twin
 from training.recipes.vae import CUT, cut
 from training.studio import Studio, as_pictures, as_pixels
 from training.world import SIDE, draw, scene
 
-from calotype import StableDiffusionPipeline
+from calotype import ControlNetModel, StableDiffusionControlNetPipeline, StableDiffusionPipeline
 from calotype.models.image_processor import CLIPImageProcessor
 from calotype.models.vision import CLIPVisionModelWithProjection
 from training import evaluate as evaluation
@@ -24,10 +24,12 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     """A folder in which every stage has run for one step."""
     made = Studio(tmp_path_factory.mktemp("pocket"), torch.device("cpu"), minutes=1e-9)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(diffusion, "SCENES", 40)
         patch.setattr(vae, "MEASURED", 20)
-        patch.setattr(evaluation, "PROMPTS", 2)
-        for recipe in (clip, diffusion):
+        for name in ("PROMPTS", "FEWER"):
+            patch.setattr(evaluation, name, 1)
+        for recipe in (diffusion, controlnet, lora, inversion):
+            patch.setattr(recipe, "SCENES", 40)
+        for recipe in (clip, diffusion, controlnet, lora, inversion):
             patch.setattr(recipe, "PLAN", recipe.PLAN.__class__(steps=1, batch=4))
         for make in (*RECIPES.values(), evaluation.evaluate):
             make(made)
@@ -51,13 +53,36 @@ def test_weights_are_small_and_in_half_precision(studio: Studio):
 
 
 def test_cards_tell_what_was_measured(studio: Studio):
-    for name, fact in (("clip", "among 100"), ("vae", "dB"), ("pocket-sd", "one thing: colour, shape and place")):
+    for name, fact in (
+        ("pocket-clip", "among 100"),
+        ("vae", "dB"),
+        ("pocket-sd", "one thing: colour, shape and place"),
+    ):
         assert fact in (studio.folder(name) / "README.md").read_text()
 
 
+def test_adapters_are_small_and_load_into_the_pipeline(studio: Studio):
+    pipe = StableDiffusionPipeline.from_pretrained(studio.folder("pocket-sd"))
+    pipe.load_lora_weights(studio.folder(lora.NAME))
+    pipe.load_textual_inversion(studio.folder(inversion.NAME))
+    assert (
+        pipe.maybe_convert_prompt(f"a red {inversion.WORD}", pipe.tokenizer).count(inversion.WORD[:-1])
+        == inversion.VECTORS
+    )
+    hinted = StableDiffusionControlNetPipeline.from_pipe(
+        pipe, controlnet=ControlNetModel.from_pretrained(studio.folder(controlnet.NAME))
+    )
+    assert hinted.controlnet.config.conditioning_embedding_out_channels == controlnet.WIDTHS
+    sizes = {
+        name: sum(file.stat().st_size for file in studio.folder(name).glob("*.safetensors"))
+        for name in (controlnet.NAME, lora.NAME, inversion.NAME)
+    }
+    assert sizes[controlnet.NAME] < 5e6 and sizes[lora.NAME] < 2e5 and sizes[inversion.NAME] < 1e4
+
+
 def test_the_vision_tower_loads_beside_its_processor(studio: Studio):
-    tower = CLIPVisionModelWithProjection.from_pretrained(studio.folder("clip") / "image_encoder")
-    processor = CLIPImageProcessor.from_pretrained(studio.folder("clip") / "feature_extractor")
+    tower = CLIPVisionModelWithProjection.from_pretrained(studio.folder("pocket-clip") / "image_encoder")
+    processor = CLIPImageProcessor.from_pretrained(studio.folder("pocket-clip") / "feature_extractor")
     one = scene(np.random.default_rng(0))
     seen = processor(draw([one])[0], return_tensors="pt").pixel_values
     assert torch.allclose(seen, pixels([one]), atol=1e-5)

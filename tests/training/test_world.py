@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training.captions import EVERYTHING, WORDS, Told, caption, plain
+from training.captions import ANYTHING, EVERYTHING, WORDS, Told, caption, plain
 from training.vocabulary import LENGTH, tokenizer
 from training.world import (
     COLOURS,
+    NAMELESS,
     PALETTE,
     SHAPES,
     SIDE,
@@ -139,7 +140,7 @@ def test_articles_agree():
 
 def test_the_vocabulary_holds_every_word_whole_and_any_text_in_pieces():
     words, rng = tokenizer(), np.random.default_rng(3)
-    for one in scenes(300):
+    for one in scenes(300, unseen=True):
         for text in (caption(one, rng, EVERYTHING), plain(one)):
             assert [token.removesuffix("</w>") for token in words.tokenize(text)] == text.replace(",", " ,").replace(
                 "-", " - "
@@ -148,6 +149,23 @@ def test_the_vocabulary_holds_every_word_whole_and_any_text_in_pieces():
     text = "hello wörld 3"
     assert words.decode(words(text).input_ids, skip_special_tokens=True) == text
     assert words.vocab_size < 1000
+
+
+def test_no_caption_names_the_nameless_shape_and_no_prompt_asks_for_it():
+    rng = np.random.default_rng(4)
+    nameless = [one for one in scenes(300) if one.nameless]
+    assert len(nameless) > 30
+    for one in nameless:
+        text = caption(one, rng, EVERYTHING)
+        assert not set(text.split()) & set(NAMELESS)
+        assert set(text.split()) & set(ANYTHING)
+    assert not any(one.nameless for one in scenes(300, unseen=True))
+
+
+def test_some_captions_leave_the_shape_open():
+    rng = np.random.default_rng(5)
+    texts = [caption(one, rng) for one in scenes(500, things=1) if not one.nameless]
+    assert 0.15 < sum(bool(set(text.split()) & set(ANYTHING)) for text in texts) / len(texts) < 0.35
 
 
 def test_the_vocabulary_survives_its_files(tmp_path):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from training.recipes import clip, diffusion, vae
+from training.recipes import clip, controlnet, diffusion, inversion, lora, vae
 from training.studio import Studio
 
-RECIPES: dict[str, Callable[[Studio], None]] = {"clip": clip.make, "vae": vae.make, "diffusion": diffusion.make}
+RECIPES: dict[str, Callable[[Studio], None]] = {
+    "clip": clip.make,
+    "vae": vae.make,
+    "diffusion": diffusion.make,
+    "controlnet": controlnet.make,
+    "lora": lora.make,
+    "inversion": inversion.make,
+}

@@ -15,13 +15,15 @@ from calotype.models.image_processor import CLIPImageProcessor
 from calotype.models.text_encoders import CLIPTextModelWithProjection
 from calotype.models.tokenizer import CLIPTokenizer
 from calotype.models.vision import CLIPVisionModelWithProjection
-from training.captions import EVERYTHING, caption
+from training.captions import EVERYTHING, Told, caption
 from training.studio import Studio, as_pixels, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
 from training.vocabulary import LENGTH, tokenizer
 from training.world import SIDE, Scene, draw, scene
 
-SHARE = 0.1  # of the whole time
+NAME = "pocket-clip"
+TOLD = Told(ground=1, place=1, size=1, shape=0.85)
+SHARE = 0.08  # of the whole time
 WIDTH: dict[str, Any] = {"hidden_size": 128, "intermediate_size": 384, "num_attention_heads": 4, "projection_dim": 96}
 PLAN = Plan(steps=10_000, batch=64, learning_rate=1e-3, weight_decay=0.05, clip=1.0, averaging=0.99)
 PROCESSOR = CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
@@ -46,12 +48,12 @@ def make(studio: Studio) -> None:
     task = Task("clip", towers(words, studio.seed), lambda rng, size: batch(words, rng, size), losses)
     made = studio.learn(task, PLAN, SHARE)
     measured = measure(studio, words, made)
-    folder = studio.folder("clip")
+    folder = studio.folder(NAME)
     words.save_pretrained(folder / "tokenizer")
     halved(made["text"]).save_pretrained(folder / "text_encoder")
     halved(made["image"]).save_pretrained(folder / "image_encoder")
     PROCESSOR.save_pretrained(folder / "feature_extractor")
-    write_card(folder, "pocket-clip", ABOUT, measured, ["clip", "pocket"])
+    write_card(folder, NAME, ABOUT, measured, ["clip", "pocket"])
 
 
 def towers(words: CLIPTokenizer, seed: int) -> nn.ModuleDict:
@@ -71,7 +73,7 @@ def batch(words: CLIPTokenizer, rng: np.random.Generator, size: int) -> Batch:
     while len(scenes) < size:
         one = scene(rng)
         scenes += [one, twin(one) or scene(rng)]
-    return {"ids": read(words, [caption(one, rng, EVERYTHING) for one in scenes]), "pictures": pixels(scenes)}
+    return {"ids": read(words, [caption(one, rng, TOLD) for one in scenes]), "pictures": pixels(scenes)}
 
 
 def twin(one: Scene) -> Scene | None:

@@ -4,75 +4,54 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from calotype import StableDiffusionPipeline
 from calotype.models.autoencoder_kl import AutoencoderKL
 from calotype.models.text_encoders import CLIPTextModel, CLIPTextModelWithProjection
 from calotype.models.tokenizer import CLIPTokenizer
 from calotype.models.unet import UNet2DConditionModel
-from calotype.schedulers import DDIMScheduler
 from training.captions import caption
-from training.recipes.clip import read
-from training.recipes.vae import encoded
-from training.studio import Studio, as_pixels, halved, log, write_card
+from training.lessons import Lesson, Shelf, noises
+from training.recipes import clip
+from training.studio import Studio, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
-from training.world import draw, scene
+from training.world import Scene, scene
 
-SHARE = 0.6  # of the whole time
-SCENES = 20_000  # whose latents are reckoned once: the encoder costs more than a step; captions are fresh each time
+NAME = "pocket-sd"
+SHARE = 0.65  # of the whole time
+SCENES = 20_000  # of which each is told in fresh words every time
 UNTOLD = 0.1  # of the captions are dropped, so that guidance has something to compare with
-PLAN = Plan(steps=60_000, batch=32, learning_rate=1e-3, weight_decay=0.01, averaging=0.999)
+PLAN = Plan(steps=60_000, batch=64, learning_rate=2e-3, weight_decay=0.01, averaging=0.999, orthogonal=True)
 LISTENING = 0.3  # how fast the text encoder goes on learning, beside the UNet
 ABOUT = """Stable Diffusion's architecture, small: CLIP tokenizer and text encoder, `AutoencoderKL`,
 `UNet2DConditionModel`. It draws one or two coloured shapes on a plain ground, 64 x 64 pixels, and nothing else.
 It predicts v; a tenth of the captions was dropped in training, so guidance and negative prompts work."""
 
 
-class Shelf:
-    """Scenes, and the distributions of their latents."""
-
-    def __init__(self, studio: Studio, vae: AutoencoderKL) -> None:
-        rng = studio.rng(2)
-        self.scenes = [scene(rng) for _ in range(SCENES)]
-        parts = list[Tensor]()
-        with torch.no_grad():
-            for first in range(0, SCENES, 200):
-                pixels = as_pixels(draw(self.scenes[first : first + 200])).to(studio.device)
-                parts.append(encoded(vae, pixels).parameters.cpu())
-        self.moments = torch.cat(parts)
-        log.info("diffusion: %d scenes encoded", SCENES)
-
-    def batch(self, words: CLIPTokenizer, rng: np.random.Generator, size: int) -> Batch:
-        """Some of the scenes, told in fresh words or not at all."""
-        rows = rng.integers(len(self.scenes), size=size)
-        texts = ["" if rng.random() < UNTOLD else caption(self.scenes[row], rng) for row in rows]
-        return {"moments": self.moments[torch.from_numpy(rows)], "ids": read(words, texts)}
-
-
 def make(studio: Studio) -> None:
     """Train the UNet on the latents of the finished autoencoder, and save the whole pipeline."""
-    words = CLIPTokenizer.from_pretrained(studio.folder("clip") / "tokenizer")
+    words = CLIPTokenizer.from_pretrained(studio.folder(clip.NAME) / "tokenizer")
     vae = AutoencoderKL.from_pretrained(studio.folder("vae")).to(studio.device).requires_grad_(False)
-    shelf, scheduler, scale = Shelf(studio, vae), noises(), float(vae.config.scaling_factor)
+    rng = studio.rng(2)
+    shelf = Shelf(studio, vae, [scene(rng) for _ in range(SCENES)])
+    lesson = Lesson(noises(), float(vae.config.scaling_factor))
     networks = nn.ModuleDict({"unet": unet(studio.seed), "text": listener(studio)})
 
     def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:
-        """How far the predicted velocity is from the true one, at timesteps drawn evenly."""
-        mean, spread = batch["moments"].chunk(2, dim=1)
-        chosen = torch.randint(
-            scheduler.config.num_train_timesteps, mean.shape[:1], generator=generator, device=mean.device
-        )
-        fresh, noise = (torch.randn(mean.shape, generator=generator, device=mean.device) for _ in range(2))
-        latents = (mean + (spread / 2).exp() * fresh) * scale
         states = networks["text"](batch["ids"]).last_hidden_state
-        told = networks["unet"](scheduler.add_noise(latents, noise, chosen), chosen, states).sample
-        return {"loss": F.mse_loss(told.float(), scheduler.get_velocity(latents, noise, chosen))}
+        return {"loss": lesson.loss(batch, generator, lambda *noisy: networks["unet"](*noisy, states).sample)}
 
-    task = Task("diffusion", networks, lambda rng, size: shelf.batch(words, rng, size), losses, {"text": LISTENING})
-    made = studio.learn(task, PLAN, SHARE)
+    def draw(rng: np.random.Generator, size: int) -> Batch:
+        return shelf.batch(words, rng, size, told_or_not)
+
+    made = studio.learn(Task("diffusion", networks, draw, losses, {"text": LISTENING}), PLAN, SHARE)
     save(studio, words, vae, made)
+
+
+def told_or_not(one: Scene, rng: np.random.Generator) -> str:
+    """A caption, or now and then none."""
+    return "" if rng.random() < UNTOLD else caption(one, rng)
 
 
 def save(studio: Studio, words: CLIPTokenizer, vae: AutoencoderKL, networks: nn.ModuleDict) -> None:
@@ -87,21 +66,8 @@ def save(studio: Studio, words: CLIPTokenizer, vae: AutoencoderKL, networks: nn.
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipe.save_pretrained(studio.folder("pocket-sd"))
-    write_card(studio.folder("pocket-sd"), "pocket-sd", ABOUT, {}, ["stable-diffusion", "text-to-image", "pocket"])
-
-
-def noises() -> DDIMScheduler:
-    """Stable Diffusion's noises; the network predicts v."""
-    return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        steps_offset=1,
-        clip_sample=False,
-        set_alpha_to_one=False,
-        prediction_type="v_prediction",
-    )
+    pipe.save_pretrained(studio.folder(NAME))
+    write_card(studio.folder(NAME), NAME, ABOUT, {}, ["stable-diffusion", "text-to-image", "pocket"])
 
 
 def unet(seed: int) -> UNet2DConditionModel:
@@ -122,7 +88,7 @@ def unet(seed: int) -> UNet2DConditionModel:
 
 def listener(studio: Studio) -> CLIPTextModel:
     """The text encoder as the contrast with pictures taught it; what its projection says is not asked here."""
-    taught = CLIPTextModelWithProjection.from_pretrained(studio.folder("clip") / "text_encoder")
+    taught = CLIPTextModelWithProjection.from_pretrained(studio.folder(clip.NAME) / "text_encoder")
     text = CLIPTextModel.from_config(taught.config)
     text.text_model.load_state_dict(taught.text_model.state_dict())
     return text

@@ -17,7 +17,7 @@ from training.studio import Studio, as_pictures, as_pixels, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
 from training.world import SIDE, Scene, draw, scene
 
-SHARE = 0.3  # of the whole time
+SHARE = 0.14  # of the whole time
 DEPTH = 3  # levels: each but the first halves the side
 SIZES: dict[str, Any] = {"block_out_channels": (16, 24, 48), "layers_per_block": 1, "norm_num_groups": 8}
 PLAN = Plan(steps=20_000, batch=4, learning_rate=1.5e-3, weight_decay=0.0, clip=1.0, averaging=0.998)
@@ -33,7 +33,8 @@ def make(studio: Studio) -> None:
     task = Task("vae", nn.ModuleDict({"vae": autoencoder(studio.seed)}), batch, losses)
     vae = autoencoder_of(studio.learn(task, PLAN, SHARE))
     measured = measure(studio, vae)
-    vae.register_to_config(scaling_factor=round(1 / float(measured["standard deviation of latents"]), 5))
+    scale = round(1 / float(measured["standard deviation of latents"]), 5)
+    vae.register_to_config(scaling_factor=scale, latent_rgb=colours(studio, vae, scale))
     halved(vae).save_pretrained(studio.folder("vae"))
     write_card(studio.folder("vae"), "pocket-vae", ABOUT, measured, ["pocket"])
 
@@ -82,6 +83,18 @@ def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) ->
     absolute, square = F.l1_loss(back, pixels), F.mse_loss(back, pixels)
     cost = latents.kl().mean() / latents.mean[0].numel()
     return {"loss": absolute + square + LATENTS_COST * cost, "absolute": absolute, "square": square, "nats": cost}
+
+
+@torch.no_grad()
+def colours(studio: Studio, vae: AutoencoderKL, scale: float) -> list[list[float]]:
+    """The straight line from scaled latents to colours that fits best: what previews are painted with."""
+    rng = studio.rng(4)
+    pixels = as_pixels(draw([scene(rng) for _ in range(MEASURED)])).to(studio.device)
+    latents = encoded(vae, pixels).mode() * scale
+    seen = F.adaptive_avg_pool2d(pixels, latents.shape[-2:])
+    rows, levels = (tensor.permute(0, 2, 3, 1).flatten(0, 2).double().cpu() for tensor in (latents, seen))
+    line = torch.linalg.lstsq(torch.cat([rows, torch.ones(len(rows), 1)], dim=1), levels).solution
+    return [[round(float(number), 4) for number in row] for row in line]
 
 
 @torch.no_grad()

@@ -8,9 +8,12 @@ import sys
 import click
 
 from calotype import __version__
+from calotype.cli.bench import bench
 from calotype.cli.env import env
 from calotype.cli.generate import generate
 from calotype.cli.models import models
+from calotype.cli.replay import replay
+from calotype.cli.resume import resume
 from calotype.cli.verbs import Verbs
 
 
@@ -20,7 +23,7 @@ def verbs() -> None:
     """Pictures from prompts, by diffusion."""
 
 
-for verb in (generate, models, env):
+for verb in (generate, resume, replay, models, bench, env):
     verbs.add_command(verb)
 
 

@@ -23,6 +23,7 @@ from calotype.core.weights import Rules, gather, slots
 from calotype.pipelines.auto import FAMILIES
 
 PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
+WEIGHTS = (".safetensors", *PICKLES)
 CONFIG = "config.json"
 
 # the first pattern that a key of a lone file matches says what it is
@@ -52,6 +53,9 @@ def inspected(path: Path) -> dict[str, Any]:
     if source.has(CONFIG):
         kind = _class_of(path / CONFIG)
         return {"family": _family(kind.__name__), **_component(source, kind), "pickles": dangers}
+    loose = [found for found in sorted(path.iterdir()) if found.suffix in WEIGHTS and found.is_file()]
+    if loose:
+        return _loose(loose) | {"pickles": dangers}
     raise MissingFile(str(path), f"{INDEX} of a pipeline or {CONFIG} of a network", "neither")
 
 
@@ -61,9 +65,7 @@ def _pipeline(source: Source) -> dict[str, Any]:
     return {
         "family": _family(name),
         "class": name,
-        "precision": sorted({dtype for part in parts.values() for dtype in part["precision"]}),
-        "parameters": sum(part["parameters"] for part in parts.values()),
-        "bytes": sum(part["bytes"] for part in parts.values()),
+        **_summed(parts),
         "missing": [f"{name}: {key}" for name, part in parts.items() for key in part["missing"]],
         "unexpected": [f"{name}: {key}" for name, part in parts.items() for key in part["unexpected"]],
         "faults": [fault for part in parts.values() for fault in part["faults"]],
@@ -96,6 +98,29 @@ def _component(source: Source, kind: Any) -> dict[str, Any]:
         return facts | _weights(files) | _fit(source, kind, files)
     except CalotypeError as error:
         return facts | {"faults": [str(error)]}
+
+
+def _loose(files: list[Path]) -> dict[str, Any]:
+    """The facts about files that no index and no config ties together."""
+    parts = {file.name: _file_or_fault(file) for file in files}
+    nobody_knows = dict.fromkeys(("family", "class", "missing", "unexpected"))
+    faults = [fault for part in parts.values() for fault in part["faults"]]
+    return {**nobody_knows, **_summed(parts), "faults": faults, "parts": parts}
+
+
+def _file_or_fault(path: Path) -> dict[str, Any]:
+    try:
+        return _file(path)
+    except CalotypeError as error:
+        return {"family": None, "class": None, **_weights([]), "faults": [str(error)]}
+
+
+def _summed(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "precision": sorted({dtype for part in parts.values() for dtype in part["precision"]}),
+        "parameters": sum(part["parameters"] for part in parts.values()),
+        "bytes": sum(part["bytes"] for part in parts.values()),
+    }
 
 
 def _file(path: Path) -> dict[str, Any]:

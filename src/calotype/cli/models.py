@@ -18,14 +18,17 @@ def models() -> None:
 @models.command("list")
 @as_json_option
 def list_models(as_json: bool) -> None:
-    """List the repositories in the Hub's cache."""
+    """List the pocket models, which ship with the package, and the repositories in the Hub's cache."""
     from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    from calotype.core.pocket import pocket_names
 
     try:
         cached = [repository for repository in scan_cache_dir().repos if repository.repo_type == "model"]
     except CacheNotFound:
         cached = []
-    found: list[dict[str, Any]] = [
+    found: list[dict[str, Any]] = [_pocket(name) for name in pocket_names()]
+    found += [
         {
             "name": repository.repo_id,
             "bytes": repository.size_on_disk,
@@ -36,12 +39,23 @@ def list_models(as_json: bool) -> None:
     ]
     if as_json:
         say_json(found)
-    elif not found:
-        click.echo("No model is cached.")
-    else:
-        say_table(
-            [one["name"], bytes_said(one["bytes"]), f"{one['files']} files", one["commits"][0][:12]] for one in found
-        )
+        return
+    say_table(
+        [
+            one["name"],
+            bytes_said(one["bytes"]),
+            f"{one['files']} files",
+            (*one["commits"], "ships with calotype")[0][:19],
+        ]
+        for one in found
+    )
+
+
+def _pocket(name: str) -> dict[str, Any]:
+    from calotype.core.pocket import SHELF
+
+    files = [path for path in (SHELF / name).rglob("*") if path.is_file()]
+    return {"name": name, "bytes": sum(path.stat().st_size for path in files), "files": len(files), "commits": []}
 
 
 @models.command()
@@ -77,19 +91,27 @@ def pull(repository: str, dry_run: bool, revision: str | None, variant: str | No
 
 
 @models.command()
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path")
 @as_json_option
-def info(path: Path, as_json: bool) -> None:
-    """Say what a FOLDER or FILE is: family, precision, size, missing keys, danger of pickles. Nothing in it is run."""
-    from calotype.cli.inspection import inspected
+def info(path: str, as_json: bool) -> None:
+    """Say what PATH, a folder, a file or a pocket model, is: family, precision, size, missing keys, danger of pickles.
 
-    facts = inspected(path)
+    Nothing in it is run.
+    """
+    from calotype.cli.inspection import inspected
+    from calotype.core.pocket import pocket_folder
+
+    folder = pocket_folder(path) or Path(path)
+    if not folder.exists():
+        raise click.UsageError(f"{path}: expected a folder, a file or a pocket model, found nothing of that name.")
+    facts = inspected(folder)
     if as_json:
         say_json(facts)
         return
     say_table((name, _said(name, value)) for name, value in facts.items() if name not in ("parts", "pickles"))
     for name, part in facts.get("parts", {}).items():
-        click.echo(f"  {name}: {part['class']}, {_said('precision', part['precision'])}, {bytes_said(part['bytes'])}")
+        precision = _said("precision", part["precision"])
+        click.echo(f"  {name}: {part['class'] or part['family']}, {precision}, {bytes_said(part['bytes'])}")
     for name, danger in facts["pickles"].items():
         click.echo(f"pickle {name}: {danger or 'tensors and nothing else'}")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from calotype.cli.asked import Wanted
+from calotype.core.atomic import write_atomic
 from calotype.core.paths import safe_name
 
 _FIELD = re.compile(r"\{(\w*)(?::0([1-9]))?\}")
@@ -31,12 +32,21 @@ def filled(template: str, picture: Wanted) -> str:
     return _FIELD.sub(field, template)
 
 
-class Names:
-    """Names for the pictures of one run: each is new, unless files may be overwritten."""
+def numbered(path: Path) -> Iterator[Path]:
+    """The path, and then others with numbers behind it."""
+    return itertools.chain([path], (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2)))
 
-    def __init__(self, template: str, overwrite: bool) -> None:
+
+class Names:
+    """Names for the pictures of one run: each is new, unless files may be overwritten.
+
+    A run that goes on finds pictures that it wrote before it was stopped, and takes them for its own: they are the
+    same to the byte.
+    """
+
+    def __init__(self, template: str, overwrite: bool, given: Sequence[Path] = (), goes_on: bool = False) -> None:
         self.template, self.overwrite = template, overwrite
-        self._given: set[Path] = set()
+        self.given, self._goes_on = [*given], goes_on
 
     def check(self, pictures: Sequence[Wanted]) -> None:
         """Refuse, before any work is done, names that could not be written."""
@@ -49,13 +59,19 @@ class Names:
             if not folder.is_dir() or not os.access(folder, os.W_OK):
                 raise click.UsageError(f"-o {path}: expected a folder that can be written to, {folder} is none")
 
-    def give(self, picture: Wanted) -> Path:
-        """The name for this picture: where one is taken, a number follows it."""
-        wanted = Path(filled(self.template, picture))
-        numbered = (wanted.with_stem(f"{wanted.stem}-{number}") for number in itertools.count(2))
-        path = next(path for path in itertools.chain([wanted], numbered) if self._free(path))
-        self._given.add(path)
+    def wanted(self, picture: Wanted) -> Path:
+        """The name that the picture should have."""
+        return Path(filled(self.template, picture))
+
+    def write(self, picture: Wanted, content: bytes) -> Path:
+        """Write a picture under its name: where that is taken, a number follows it."""
+        taken = {*self.given}
+        path = next(path for path in numbered(self.wanted(picture)) if path not in taken and self._may(path, content))
+        write_atomic(path, [content])
+        self.given.append(path)
         return path
 
-    def _free(self, path: Path) -> bool:
-        return path not in self._given and (self.overwrite or not os.path.lexists(path))
+    def _may(self, path: Path, content: bytes) -> bool:
+        if self.overwrite or not os.path.lexists(path):
+            return True
+        return self._goes_on and path.is_file() and not path.is_symlink() and path.read_bytes() == content

@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from calotype import __version__
 from calotype.cli.asked import Wanted
+from calotype.cli.needed import files_of
+from calotype.cli.request import Request
+from calotype.core.digests import known_sha256
+from calotype.core.files import HubOptions, open_source
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,12 +24,12 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 # Said at the top of a recipe, or said of the call and not of the picture.
-_ELSEWHERE = frozenset(
+ELSEWHERE = frozenset(
     ("prompt", "negative_prompt", "generator", "output_type", "return_dict", "callback_on_step_end_tensor_inputs")
 )
 
 
-def common_facts(pipe: Any, model: str, revision: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def common_facts(pipe: Any, request: Request, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the recipes of all pictures of one run say."""
     import torch
 
@@ -36,12 +40,12 @@ def common_facts(pipe: Any, model: str, revision: str | None, arguments: Mapping
     return {
         "recipe": FORMAT,
         "pipeline": type(pipe).__name__,
-        **_model_facts(model, revision),
+        **_model_facts(pipe, request),
         "negative_prompt": arguments.get("negative_prompt"),
         "arguments": {
             name: _said(value)
             for name, value in {**given, **arguments}.items()
-            if name not in _ELSEWHERE and _said(value) is not None
+            if name not in ELSEWHERE and _said(value) is not None
         },
         "scheduler": {"class": type(scheduler).__name__, "config": _said(walked)},
         "dtype": str(pipe.dtype).removeprefix("torch."),
@@ -50,25 +54,37 @@ def common_facts(pipe: Any, model: str, revision: str | None, arguments: Mapping
     }
 
 
-def recipe(common: Mapping[str, Any], picture: Wanted, size: tuple[int, int]) -> dict[str, Any]:
-    """The recipe of one picture."""
-    return {**common, "prompt": picture.prompt, "seed": picture.seed, "size": [*size]}
+def recipe(
+    common: Mapping[str, Any], picture: Wanted, size: tuple[int, int], place: tuple[int, int] = (1, 1)
+) -> dict[str, Any]:
+    """The recipe of one picture; its place in its batch is part of it, as the last bits may depend on that."""
+    batch = {"batch": [*place]} if place[1] > 1 else {}
+    return {**common, "prompt": picture.prompt, "seed": picture.seed, "size": [*size], **batch}
 
 
-def _model_facts(model: str, revision: str | None) -> dict[str, Any]:
-    """The name of a model: a folder's own, without the path to it, or a repository's, with its commit."""
-    if os.path.isdir(model):
-        return {"model": Path(model).resolve().name}
-    from calotype.core.files import HubOptions, open_source
-
-    repository = open_source(model, HubOptions(revision=revision, local_files_only=True)).repository
-    return {"model": model, "revision": repository.commit if repository else None}
+def _model_facts(pipe: Any, request: Request) -> dict[str, Any]:
+    """The name of a model, a folder's own without the path to it or a repository's with its commit; its weights."""
+    source = open_source(request.model, HubOptions(revision=request.revision, local_files_only=True))
+    weights = [
+        name
+        for part, network in pipe.networks.items()
+        for name in files_of(source, part, type(network), request.variant)
+        if not name.endswith(".json")
+    ]
+    facts: dict[str, Any] = {"model": request.model}
+    if source.repository:
+        facts["revision"] = source.repository.commit
+    elif os.path.isdir(request.model):
+        facts["model"] = Path(request.model).resolve().name
+    if request.variant:
+        facts["variant"] = request.variant
+    return {**facts, "files": {name: known_sha256(source.file(name)) for name in weights}}
 
 
 def _said(value: Any) -> Any:
     """A value as JSON says it; a picture as its size and the digest of its pixels, a callable or a class not at all."""
     if hasattr(value, "tobytes") and hasattr(value, "mode"):
-        return _picture_said(value)
+        return picture_said(value)
     if isinstance(value, Mapping):
         return {str(key): _said(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -76,6 +92,7 @@ def _said(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) else None
 
 
-def _picture_said(picture: Image.Image) -> dict[str, Any]:
+def picture_said(picture: Image.Image) -> dict[str, Any]:
+    """A picture's size, and the digest of its pixels."""
     digest = hashlib.sha256(picture.tobytes()).hexdigest()
     return {"mode": picture.mode, "size": [*picture.size], "sha256": digest}

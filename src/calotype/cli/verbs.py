@@ -8,7 +8,7 @@ import click
 
 from calotype.core.errors import CalotypeError, IncompatibleWeights, InvalidArgument, UnknownArgument
 
-OTHER, USAGE, FILES, INTERRUPTED = 1, 2, 3, 130
+OTHER, USAGE, FILES, DIFFERS, DEADLINE, INTERRUPTED = 1, 2, 3, 4, 124, 130
 
 # the first that an error is one of says the code; what is none of these is a fault of ours and shows where it arose
 CODES: dict[type[Exception], int] = {

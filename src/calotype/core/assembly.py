@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,11 +57,7 @@ def load(choose: Choice, name_or_path: str | os.PathLike[str], kwargs: dict[str,
     if strange:
         logger.warning("%s has no use for %s of %s", target.__name__, ", ".join(strange), source.where(INDEX))
     wanted = [name for name in takes if name not in given]
-    variant = options.get("variant")
-    if variant and not any(_carries(source.sub(name), variant) for name in wanted):
-        raise MissingFile(
-            source.where(""), f"weights of variant {variant!r}", "none", "Leave variant out for the plain ones."
-        )
+    check_variant(source, wanted, options.get("variant"))
     # the Hub sends the files of several components at once; on this machine one reader is fastest
     with resting_collector(), ThreadPoolExecutor(max(1, len(wanted)) if source.repository else 1) as readers:
         loaded = readers.map(lambda name: _part(source, index, name, target, options), wanted)
@@ -86,25 +82,39 @@ def _part(
         if default is inspect.Parameter.empty or (default is not None and not isinstance(entry, type(default))):
             raise CorruptFile(where, "a component, as [library, class]", repr(entry)[:80])
         return entry
-    if len(entry) != 2 or not all(isinstance(word, (str, type(None))) for word in entry):
-        raise CorruptFile(where, "two names, as [library, class]", repr(entry)[:80])
-    if entry[1] is None:
+    words = component_words(entry, where)
+    if words is None:
         return None
-    found: Any = component_class(entry[0], entry[1], source.where(INDEX))
+    found: Any = component_class(*words, source.where(INDEX))
     part = source.sub(name)
     return found.from_source(part, **(_for_component(options, name, part) if issubclass(found, nn.Module) else {}))
 
 
-def _carries(part: Source, variant: str) -> bool:
+def component_words(entry: list[Any], where: str) -> tuple[str | None, str] | None:
+    """The library and the class that an entry of the index names, or None where there is no component."""
+    if len(entry) != 2 or not all(isinstance(word, (str, type(None))) for word in entry):
+        raise CorruptFile(where, "two names, as [library, class]", repr(entry)[:80])
+    return (entry[0], entry[1]) if entry[1] is not None else None
+
+
+def carries(part: Source, variant: str) -> bool:
     """Whether a component's folder has weights of this variant."""
     return any(f".{variant}." in name for name in part.list())
+
+
+def check_variant(source: Source, parts: Iterable[str], variant: str | None) -> None:
+    """A variant that is asked for is one that some component has."""
+    if variant and not any(carries(source.sub(part), variant) for part in parts):
+        raise MissingFile(
+            source.where(""), f"weights of variant {variant!r}", "none", "Leave variant out for the plain ones."
+        )
 
 
 def _for_component(options: Mapping[str, Any], name: str, part: Source) -> dict[str, Any]:
     """The loading options of this component: its dtype, where dtypes were given by name, and the variant it has."""
     chosen = dict(options)
     variant = chosen.get("variant")
-    if variant and not _carries(part, variant):
+    if variant and not carries(part, variant):
         logger.warning("%s has no variant %r: the plain weights are loaded", part.where(""), variant)
         chosen["variant"] = None
     for key in ("torch_dtype", "dtype"):

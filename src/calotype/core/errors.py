@@ -83,6 +83,12 @@ class Cancelled(CalotypeError):
     code = "cancelled"
 
 
+class DeadlinePassed(Cancelled, TimeoutError):
+    """The work was stopped because its time was over; nothing of the pipeline changed."""
+
+    code = "deadline_passed"
+
+
 class WriteError(CalotypeError, OSError):
     """A file could not be written; what was there before still is."""
 

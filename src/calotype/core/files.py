@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from calotype.core.errors import MissingFile
 from calotype.core.paths import inside, safe_name
+from calotype.core.pocket import pocket_folder
 
 if TYPE_CHECKING:
     from calotype.core.hub import Repository
@@ -98,8 +99,10 @@ def locate(name_or_path: str | os.PathLike[str], kwargs: dict[str, Any]) -> tupl
 
 
 def open_source(name_or_path: str | os.PathLike[str], hub: HubOptions) -> Source:
-    """A folder if there is one of that name, a repository on the Hub otherwise."""
+    """What ships with the package under that name; a folder if there is one; a repository on the Hub otherwise."""
     told = os.fspath(name_or_path) if isinstance(name_or_path, (str, os.PathLike)) else ""
+    if isinstance(name_or_path, str) and (shipped := pocket_folder(told)):
+        return Source(told, shipped)
     if os.path.isdir(told):
         return Source(told, Path(told))
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}(/[\w.-]{1,96})?", told) or os.path.exists(told):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -18,10 +17,11 @@ import huggingface_hub
 from huggingface_hub import constants, errors, utils
 
 from calotype.core.atomic import write_atomic
+from calotype.core.digests import is_blob, is_checked_blob, sha256_of
 from calotype.core.errors import CalotypeError, CorruptFile, DownloadError, InvalidArgument, MissingFile
 from calotype.core.files import HubOptions
 from calotype.core.paths import safe_name
-from calotype.core.remembered import is_remembered, remember
+from calotype.core.remembered import remember
 
 log = logging.getLogger("calotype.core.hub")
 DOWNLOADS_AT_ONCE = 8
@@ -102,17 +102,14 @@ def resolve(name: str, hub: HubOptions) -> tuple[Repository, Path]:
 def check_digest(path: Path, where: str) -> None:
     """Refuse, and remove, a file of the Hub's cache that is not what its name there, its SHA-256, says."""
     blob = path.resolve()
-    if not re.fullmatch("[0-9a-f]{64}", blob.name) or is_remembered(blob.name, blob):
+    if not is_blob(blob) or is_checked_blob(blob):
         return
-    digest = hashlib.sha256()
-    with blob.open("rb") as file:
-        while piece := file.read(2**22):
-            digest.update(piece)
-    if digest.hexdigest() != blob.name:
+    digest = sha256_of(blob)
+    if digest != blob.name:
         for name in (path, blob):
             with suppress(OSError):
                 name.unlink()
-        found = f"{digest.hexdigest()[:12]}..."
+        found = f"{digest[:12]}..."
         fix = "It was removed from the cache; load again to download it."
         raise CorruptFile(where, f"SHA-256 {blob.name[:12]}...", found, fix)
     remember(blob.name, blob)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 # A network is entered by being called, or by one of these.
-ENTRANCES = ("forward", "encode", "decode")
+ENTRANCES = ("forward", "encode", "decode", "embed_hint")
 
 
 class ModelOffload:

@@ -33,7 +33,8 @@ def pack(value: Any, name: str, tensors: Tensors) -> Any:
         tensors[name] = value
         # the layout decides which kernels run, and so the last bits of what they make
         laid = value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
-        return {"channels_last" if laid else "tensor": name}
+        told = {"channels_last" if laid else "tensor": name}
+        return told if value.device.type == "cpu" else {"placed": [str(value.device), told]}
     kind = next((kind for kind in PACKERS if isinstance(value, kind)), None)
     if kind is None:
         raise InvalidArgument(name, "something that a file can hold", type(value).__name__)
@@ -52,7 +53,7 @@ def unpack(packed: Any, tensors: Mapping[str, Tensor], where: str) -> Any:
         raise CorruptFile(where, f"one of {', '.join(UNPACKERS)}", repr(kind)[:40])
     try:
         return UNPACKERS[kind](told[kind], tensors, where)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as fault:
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as fault:
         raise CorruptFile(where, f"a packed {kind}", f"{type(fault).__name__} while reading it") from fault
 
 
@@ -112,6 +113,13 @@ def _unpack_generator(told: list[str], tensors: Mapping[str, Tensor], _: str) ->
     return generator
 
 
+def _unpack_placed(told: list[Any], tensors: Mapping[str, Tensor], where: str) -> Tensor:
+    try:
+        return unpack(told[1], tensors, where).to(torch.device(told[0]))
+    except (AssertionError, RuntimeError):
+        raise CorruptFile(where, f"the device {str(told[0])[:40]!r}", "none of that name on this machine") from None
+
+
 PACKERS: dict[type[Any], Callable[[Any, str, Tensors], Any]] = {
     tuple: lambda value, name, tensors: {"tuple": _pack_items(value, name, tensors)},
     deque: lambda value, name, tensors: {"deque": [value.maxlen, _pack_items(value, name, tensors)]},
@@ -130,6 +138,7 @@ UNPACKERS: dict[str, Callable[[Any, Mapping[str, Tensor], str], Any]] = {
     "float": lambda told, tensors, where: float(told),
     "tensor": lambda told, tensors, where: tensors[told],
     "channels_last": lambda told, tensors, where: tensors[told].contiguous(memory_format=torch.channels_last),
+    "placed": _unpack_placed,
     "tuple": lambda told, tensors, where: tuple(unpack(told, tensors, where)),
     "deque": lambda told, tensors, where: deque(unpack(told[1], tensors, where), maxlen=told[0]),
     "dict": lambda told, tensors, where: {key: unpack(item, tensors, where) for key, item in told.items()},

@@ -90,33 +90,46 @@ class _Reader(pickle.Unpickler):
         return _Storage(dtype, str(key), int(count))
 
 
-class PickledFile:
-    """The tensors of a file that ``torch.save`` wrote, each a view of the file's own pages."""
+def read_pickle(path: str | Path) -> Any:
+    """What ``torch.save`` wrote: texts, numbers, lists and dicts of them; tensors are views of the file's own pages."""
+    path = Path(path)
+    regular_file(path)
+    try:
+        with path.open("rb") as file:
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            file.seek(0)
+            told, places = _read(path, file)
+        return _Pages(path, pages, places).filled(told, str(path))
+    except CalotypeError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way that Python knows
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise CorruptFile(str(path), "a file as torch.save writes it", reason, AGAIN) from None
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        regular_file(self.path)
-        try:
-            with self.path.open("rb") as file:
-                self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-                file.seek(0)
-                told, places = _read(self.path, file)
-            told = told.get("state_dict", told) if isinstance(told, dict) else told
-            if not isinstance(told, dict) or not all(isinstance(key, str) for key in told):
-                raise CorruptFile(str(path), "tensors by name", type(told).__name__.strip("_"))
-            self._tensors = {key: self._tensor(key, view, places) for key, view in told.items()}
-        except CalotypeError:
-            raise
-        except Exception as error:  # a damaged pickle can fail in any way that Python knows
-            reason = f"{type(error).__name__}: {error}"[:200]
-            raise CorruptFile(str(path), "a file as torch.save writes it", reason, AGAIN) from None
 
-    def _tensor(self, key: str, view: Any, places: Mapping[str, tuple[int, int]]) -> Tensor:
-        where = f"{self.path}, key {key!r}"
-        if not isinstance(view, _View):
-            raise CorruptFile(where, "a tensor", type(view).__name__)
+class _Pages:
+    """The pages of a file, and where in them each storage lies."""
+
+    def __init__(self, path: Path, pages: mmap.mmap, places: Mapping[str, tuple[int, int]]) -> None:
+        self.path, self._pages, self._places = path, pages, places
+        self._filled: dict[int, Any] = {}  # what stands in several places is made once, however often it is nested
+
+    def filled(self, told: Any, where: str) -> Any:
+        """The value with tensors where it speaks of them."""
+        if id(told) not in self._filled:
+            if isinstance(told, dict):
+                self._filled[id(told)] = made = {}
+                made.update({key: self.filled(value, f"{self.path}, key {key!r}"[:200]) for key, value in told.items()})
+            elif isinstance(told, (list, tuple)) and not isinstance(told, (_View, _Storage)):
+                self._filled[id(told)] = made = []
+                made.extend(self.filled(value, where) for value in told)
+            else:
+                self._filled[id(told)] = self._tensor(where, told) if isinstance(told, _View) else told
+        return self._filled[id(told)]
+
+    def _tensor(self, where: str, view: _View) -> Tensor:
         (dtype, name, count), offset, shape, stride = view
-        begin, length = places.get(name, (0, -1))
+        begin, length = self._places.get(name, (0, -1))
         if count * dtype.itemsize != length:
             raise CorruptFile(where, f"a storage of {count * dtype.itemsize:,} bytes", f"{max(length, 0):,}", AGAIN)
         sizes = (offset, *shape, *stride)
@@ -135,6 +148,21 @@ class PickledFile:
         data = bytearray(self._pages[begin : begin + length]) if off_grid else self._pages
         flat = torch.frombuffer(data, dtype=dtype, count=count, offset=0 if off_grid else begin)
         return flat.as_strided(shape, stride, offset)
+
+
+class PickledFile:
+    """The tensors of a file that ``torch.save`` wrote, each a view of the file's own pages."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        told = read_pickle(self.path)
+        told = told.get("state_dict", told) if isinstance(told, dict) else told
+        if not isinstance(told, dict) or not all(isinstance(key, str) for key in told):
+            raise CorruptFile(str(path), "tensors by name", type(told).__name__.strip("_"))
+        for key, value in told.items():
+            if not isinstance(value, Tensor):
+                raise CorruptFile(f"{path}, key {key!r}", "a tensor", type(value).__name__)
+        self._tensors: dict[str, Tensor] = told
 
     def stored(self) -> dict[str, Stored]:
         """Every tensor of the file by its key."""

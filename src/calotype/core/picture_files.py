@@ -44,14 +44,19 @@ def write_picture(
     metadata: bool = True,
 ) -> None:
     """Write a picture, whole or not at all, with its recipe inside; ``metadata=False`` writes pixels alone."""
+    write_atomic(path, [picture_bytes(path, picture, recipe if metadata else None)])
+
+
+def picture_bytes(path: str | os.PathLike[str], picture: Image.Image, recipe: Mapping[str, Any] | None = None) -> bytes:
+    """What a file of this name would hold."""
     kind, options = picture_format(path)
-    told = recipe_options(path, recipe) if recipe is not None and metadata else {}
+    told = recipe_options(path, recipe) if recipe is not None else {}
     bare = picture.convert("RGB") if kind == "JPEG" else picture.copy()
     # whatever its source carried (a place, a name, another prompt) stays behind; a palette needs its transparency
     bare.info = {key: value for key, value in bare.info.items() if key == "transparency"}
     written = io.BytesIO()
     bare.save(written, kind, **options, **told)
-    write_atomic(path, [written.getbuffer()])
+    return written.getvalue()
 
 
 def picture_format(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from calotype.core import assembly, progress
+from calotype.core.bundle import Bundle
 from calotype.core.config import ConfigMixin, FrozenDict
 from calotype.core.errors import CorruptFile, InvalidArgument
 from calotype.core.names import component_class, written_as
@@ -33,6 +34,8 @@ class DiffusionPipeline(ConfigMixin):
 
     # what each argument of a call may be, by name
     argument_rules: ClassVar[Mapping[str, Callable[[str, Any], None]]] = {}
+    # arguments that calls take beside those of their signature, which is the peer's, and their defaults
+    beside_signature: ClassVar[Mapping[str, Any]] = {}
     # arguments that a call keeps as ``_name``, where callbacks read and change them
     live_settings: ClassVar[tuple[str, ...]] = ()
 
@@ -60,8 +63,12 @@ class DiffusionPipeline(ConfigMixin):
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """The components that hold weights."""
-        return {name: part for name, part in self.components.items() if isinstance(part, nn.Module)}
+        """The components that hold weights, those of a bundle one by one."""
+        found: dict[str, nn.Module] = {}
+        for name, part in self.components.items():
+            if isinstance(part, nn.Module):
+                found |= part.apart(name) if isinstance(part, Bundle) else {name: part}
+        return found
 
     @property
     def config(self) -> FrozenDict:

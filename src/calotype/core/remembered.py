@@ -22,12 +22,20 @@ def is_remembered(verdict: str, path: str | os.PathLike[str]) -> bool:
     return _mark(verdict, path).exists()
 
 
-def remember(verdict: str, path: str | os.PathLike[str]) -> None:
+def remembered(verdict: str, path: str | os.PathLike[str]) -> str | None:
+    """The words that were kept with a verdict about the file as it is now."""
+    try:
+        return _mark(verdict, path).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def remember(verdict: str, path: str | os.PathLike[str], words: str = "") -> None:
     """Keep a verdict about the file as it is now; where nothing can be written, it is reached again next time."""
     mark = _mark(verdict, path)
     with contextlib.suppress(OSError):
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        mark.write_text(words, encoding="ascii")
 
 
 def _mark(verdict: str, path: str | os.PathLike[str]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,24 @@ if TYPE_CHECKING:
 NOT_KEPT = ("callback", "callback_on_step_end")  # functions: they are given again, if wanted
 
 
+class StateFile:
+    """A call's file: the arguments as they were before the first step, and a bookmark that is written anew."""
+
+    def __init__(self, pipe: DiffusionPipeline, path: str | os.PathLike[str], arguments: Mapping[str, Any]) -> None:
+        self._path = path
+        tensors: Tensors = {}
+        kept = {name: value for name, value in arguments.items() if name not in NOT_KEPT}
+        self._document = {**identity(pipe), "arguments": pack(kept, "arguments", tensors)}
+        # what the call draws from its arguments comes again
+        self._tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+
+    def write(self, bookmark: Mapping[str, Any] | None, beside: Mapping[str, Any] | None = None) -> None:
+        """Write down a bookmark, or that there is none yet; ``beside`` is plain data for whoever resumes."""
+        tensors = dict(self._tensors)
+        packed = {"bookmark": pack(bookmark, "bookmark", tensors)}
+        write_packed(self._path, {**self._document, **packed, **(beside or {})}, tensors)
+
+
 class Keeper:
     """Writes a call's state file every few steps, and when the call ends before its time."""
 
@@ -23,11 +42,7 @@ class Keeper:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise InvalidArgument("state_every", "a whole number of steps, at least 1", repr(every))
         self.path, self.every = path, every
-        self._tensors: Tensors = {}
-        kept = {name: value for name, value in arguments.items() if name not in NOT_KEPT}
-        self._document = {**identity(pipe), "arguments": pack(kept, "arguments", self._tensors)}
-        # the arguments are as they were before the first step: what the call draws from them comes again
-        self._tensors = {name: tensor.clone() for name, tensor in self._tensors.items()}
+        self._file = StateFile(pipe, path, arguments)
         self._bookmark: dict[str, Any] | None = None
         self._written = 0
 
@@ -41,9 +56,7 @@ class Keeper:
         """Write down the last step, unless it is."""
         if self._bookmark is None or self._bookmark["walked"] == self._written:
             return
-        tensors = dict(self._tensors)
-        document = {**self._document, "bookmark": pack(self._bookmark, "bookmark", tensors)}
-        write_packed(self.path, document, tensors)
+        self._file.write(self._bookmark)
         self._written = self._bookmark["walked"]
 
 

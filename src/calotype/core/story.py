@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
-from collections.abc import Callable, Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from calotype.core.errors import Cancelled
+from calotype.core.errors import Cancelled, DeadlinePassed, InvalidArgument
 from calotype.core.resuming import Keeper, with_source_of_noise
 from calotype.core.schema import refuse_unknown
 
 if TYPE_CHECKING:
     from calotype.core.pipeline import DiffusionPipeline
+
+
+# what every call takes beside the arguments of its signature
+BESIDE = ("state_file", "state_every", "deadline", "seeds")
 
 
 class Told(Protocol):
@@ -28,9 +34,16 @@ class Told(Protocol):
 class Stream(Iterator[Any]):
     """A call on its way: iterate over its steps, then read ``output``; ``cancel`` stops it between two steps."""
 
-    def __init__(self, pipe: DiffusionPipeline, tale: Generator[Any, None, Any], keeper: Keeper | None = None) -> None:
+    def __init__(
+        self,
+        pipe: DiffusionPipeline,
+        tale: Generator[Any, None, Any],
+        keeper: Keeper | None = None,
+        deadline: float | None = None,  # seconds from now
+    ) -> None:
         self.pipe = pipe
-        self._tale, self._keeper = tale, keeper
+        self._tale, self._keeper, self._deadline = tale, keeper, deadline
+        self._ends = math.inf if deadline is None else time.monotonic() + deadline
         self._output: Any = None
         self._ended = self._cancelled = False
 
@@ -38,6 +51,8 @@ class Stream(Iterator[Any]):
         if self._ended:
             raise StopIteration
         try:
+            if time.monotonic() > self._ends:
+                raise self._too_late()
             step = next(self._tale)
             if self._keeper:
                 self._keeper.note(step)
@@ -49,6 +64,10 @@ class Stream(Iterator[Any]):
         except BaseException:
             self._close()
             raise
+
+    def _too_late(self) -> DeadlinePassed:
+        kept = f"Go on with pipe.resume({str(self._keeper.path)!r})." if self._keeper else ""
+        return DeadlinePassed("deadline", f"an end within {self._deadline:g} seconds", "work left to do", kept)
 
     def _close(self) -> None:
         self._ended = True
@@ -102,15 +121,24 @@ def story(tell: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Any]:
         *args: Any,
         state_file: str | os.PathLike[str] | None = None,
         state_every: int = 5,
+        deadline: float | None = None,
+        seeds: Sequence[int] | None = None,
         begun: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Stream:
-        refuse_unknown(kwargs, (*parameters, "state_file", "state_every"), type(pipe).__name__)
+        beside = {name: kwargs.pop(name, default) for name, default in pipe.beside_signature.items()}
+        refuse_unknown(kwargs, (*parameters, *BESIDE, *beside), type(pipe).__name__)
+        if deadline is not None and (isinstance(deadline, bool) or not deadline > 0):
+            raise InvalidArgument("deadline", "a number of seconds above 0", repr(deadline))
+        if seeds is not None:
+            if kwargs.get("generator") is not None:
+                raise InvalidArgument("seeds", "no generator beside them", "both", "Give one of the two.")
+            kwargs["generator"] = list(seeds)
         call = pipe.for_one_call()
         call.begun = begun
         bound = signature.bind(call, *args, **kwargs)
         bound.apply_defaults()
-        arguments = {name: bound.arguments[name] for name in parameters}
+        arguments = {name: bound.arguments[name] for name in parameters} | beside
         for name, value in arguments.items():
             if name in pipe.argument_rules:
                 pipe.argument_rules[name](name, value)
@@ -120,7 +148,8 @@ def story(tell: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Any]:
         if state_file is not None:
             arguments = with_source_of_noise(arguments)
             keeper = Keeper(pipe, state_file, state_every, arguments)
-        return Stream(call, told(call, **arguments), keeper)
+        tale = told(call, **{name: arguments[name] for name in parameters})
+        return Stream(call, tale, keeper, deadline)
 
     @functools.wraps(tell)
     def call(self: DiffusionPipeline, *args: Any, **kwargs: Any) -> Any:

@@ -62,6 +62,18 @@ def or_none(rule: Rule) -> Rule:
     return lambda name, value: None if value is None else rule(name, value)
 
 
+def pair(low: float) -> Rule:
+    """Two finite numbers, such as a height and a width, or how far from the top and from the left."""
+
+    def rule(name: str, value: Any) -> None:
+        if not isinstance(value, (tuple, list)) or len(value) != 2:  # pyright: ignore[reportUnknownArgumentType]
+            raise InvalidArgument(name, "two numbers", repr(value))
+        for i, each in enumerate(value):
+            number(low)(f"{name}[{i}]", each)
+
+    return rule
+
+
 def floats(name: str, value: Any) -> None:
     """A finite tensor of floats."""
     if not isinstance(value, torch.Tensor) or not value.is_floating_point():
@@ -77,6 +89,12 @@ def attention_options(name: str, value: Any) -> None:
     for key, option in value.items():
         if isinstance(option, float):
             number()(f"{name}[{key!r}]", option)
+
+
+def flag(name: str, value: Any) -> None:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise InvalidArgument(name, "True or False", repr(value))
 
 
 def nothing(reason: str) -> Rule:
@@ -98,27 +116,41 @@ RULES: dict[str, Rule] = {
     "guidance_scale": number(),
     "guidance_rescale": number(0, 1),
     "eta": number(0, 1),
+    "denoising_start": or_none(number(0, 1)),
+    "denoising_end": or_none(number(0, 1)),
     "strength": number(0, 1, " (0 keeps the image, 1 ignores it)"),
+    "guess_mode": flag,
     "output_type": among(OUTPUT_TYPES),
+    "original_size": or_none(pair(0)),
+    "target_size": or_none(pair(0)),
+    "crops_coords_top_left": pair(-LONGEST_SIDE),
+    "negative_original_size": or_none(pair(0)),
+    "negative_target_size": or_none(pair(0)),
+    "negative_crops_coords_top_left": pair(-LONGEST_SIDE),
+    "aesthetic_score": number(),
+    "negative_aesthetic_score": number(),
     "latents": or_none(floats),
     "masked_image_latents": or_none(floats),
     "cross_attention_kwargs": or_none(attention_options),
+    "prompt_syntax": or_none(among(("a1111", "compel"))),
     "ip_adapter_image": nothing("no IP-Adapter is loaded"),
     "ip_adapter_image_embeds": nothing("no IP-Adapter is loaded"),
 }
 
 
+def check_side(name: str, side: Any, factor: int) -> int:
+    """A whole, positive multiple of what the VAE divides by."""
+    whole = isinstance(side, Integral) and not isinstance(side, bool)
+    if not whole or not factor <= int(side) <= LONGEST_SIDE or int(side) % factor:
+        near = f"{max(factor, min(LONGEST_SIDE, round(int(side) / factor) * factor))}" if whole else ""
+        fix = f"The nearest is {near}." if near else ""
+        raise InvalidArgument(name, f"a multiple of {factor} from {factor} to {LONGEST_SIDE} pixels", repr(side), fix)
+    return int(side)
+
+
 def check_size(height: Any, width: Any, factor: int) -> tuple[int, int]:
-    """Both sides are whole, positive multiples of what the VAE divides by."""
-    for name, side in (("height", height), ("width", width)):
-        whole = isinstance(side, Integral) and not isinstance(side, bool)
-        if not whole or not factor <= int(side) <= LONGEST_SIDE or int(side) % factor:
-            near = f"{max(factor, min(LONGEST_SIDE, round(int(side) / factor) * factor))}" if whole else ""
-            fix = f"The nearest is {near}." if near else ""
-            raise InvalidArgument(
-                name, f"a multiple of {factor} from {factor} to {LONGEST_SIDE} pixels", repr(side), fix
-            )
-    return int(height), int(width)
+    """Both sides are as the VAE needs them."""
+    return check_side("height", height, factor), check_side("width", width, factor)
 
 
 def check_shape(name: str, tensor: torch.Tensor | None, shape: tuple[int, ...], spreads: bool = False) -> None:
@@ -204,7 +236,7 @@ def as_generator(generator: Any, batch: int) -> Any:
         made = [as_generator(each, 1) for each in generator]
         if len(made) != batch or not all(isinstance(each, torch.Generator) for each in made):
             raise InvalidArgument(
-                "generator", f"one generator, or a list of {batch}, one for each picture", f"{len(made)}"
+                "generator, or seeds", f"one generator, or a list of {batch}, one for each picture", f"{len(made)}"
             )
         return made
     if isinstance(generator, int) and not isinstance(generator, bool) and 0 <= generator < 2**64:

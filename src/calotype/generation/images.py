@@ -140,11 +140,12 @@ class VaeImageProcessor(ConfigMixin):
         return tensor
 
     def _check_channels(self, tensor: torch.Tensor, name: str) -> None:
-        wanted = (1,) if self.config.do_convert_grayscale else (3,)
-        if tensor.shape[1] not in wanted:
+        wanted = 1 if self.config.do_convert_grayscale else 3
+        latents = f" (or latents of {self.config.vae_latent_channels})" if self.config.vae_latent_channels else ""
+        if tensor.shape[1] != wanted:
             raise InvalidArgument(
                 name,
-                f"{wanted[0]} channels (or latents of {self.config.vae_latent_channels})",
+                f"{wanted} channels{latents}",
                 f"shape {tuple(tensor.shape)}, {tensor.shape[1]} channels",
                 "tensors are (batch, channel, height, width), arrays (batch, height, width, channel)",
             )

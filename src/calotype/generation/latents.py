@@ -22,8 +22,13 @@ def walk(
     timesteps: Sequence[int] | None = None,
     sigmas: Sequence[float] | None = None,
     strength: float = 1.0,
+    start: float | None = None,
+    end: float | None = None,
 ) -> torch.Tensor:
-    """Plan the grid of the call's scheduler; the timesteps that are left of it at this strength."""
+    """Plan the grid of the call's scheduler; the timesteps that are left of it at this strength.
+
+    With ``start`` or ``end``, those between these shares of the noise taken away, whatever the strength.
+    """
     scheduler, device = call.scheduler, call._execution_device
     custom = {name: list(grid) for name, grid in (("timesteps", timesteps), ("sigmas", sigmas)) if grid is not None}
     if len(custom) > 1:
@@ -38,17 +43,32 @@ def walk(
         steps = len(scheduler.timesteps)
     else:
         scheduler.set_timesteps(steps, device=device)
-    skipped = (steps - min(int(steps * strength), steps)) * scheduler.order
-    if skipped >= len(scheduler.timesteps):
+    skipped = (
+        (steps - min(int(steps * strength), steps)) * scheduler.order if start is None else begun(scheduler, start)
+    )
+    left = scheduler.timesteps[skipped : None if end is None else before(scheduler, end)]
+    if not len(left):
+        wanted = f"at least one of {steps} steps to run"
+        if start is not None or end is not None:
+            raise InvalidArgument("denoising_start, denoising_end", wanted, f"none between {start} and {end}")
         fix = f"Use a strength of at least {1 / steps:g}, or more steps."
-        raise InvalidArgument(
-            "strength", f"at least one of {steps} steps to run", f"{strength:g}, which runs none", fix
-        )
+        raise InvalidArgument("strength", wanted, f"{strength:g}, which runs none", fix)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(skipped)
-    left = scheduler.timesteps[skipped:]
     call._num_timesteps = len(left)
     return left
+
+
+def before(scheduler: Any, share: float) -> int:
+    """How many timesteps of the plan come before this share of the noise is gone."""
+    trained = scheduler.config.num_train_timesteps
+    return int((scheduler.timesteps >= round(trained - share * trained)).sum())
+
+
+def begun(scheduler: Any, share: float) -> int:
+    """The same, to go on from there: a step of two stages that was cut in half is walked again."""
+    passed = before(scheduler, share)
+    return passed - 1 if scheduler.order == 2 and (len(scheduler.timesteps) - passed) % 2 == 0 else passed
 
 
 def from_noise(
@@ -72,6 +92,13 @@ def from_image(call: Any, pixels: torch.Tensor, timesteps: torch.Tensor, told: T
     return Start(call.scheduler.add_noise(clean, noise, timesteps[:1].repeat(told.batch)), timesteps)
 
 
+def from_unfinished(
+    call: Any, pixels: torch.Tensor, timesteps: torch.Tensor, told: Told, generator: Generators
+) -> Start:
+    """What another walk left unfinished, as it is."""
+    return Start(encoded(call, pixels, told, generator), timesteps)
+
+
 def from_mask(
     call: Any,
     pixels: torch.Tensor,
@@ -82,17 +109,22 @@ def from_mask(
     strength: float = 1.0,
     latents: torch.Tensor | None = None,
     masked_latents: torch.Tensor | None = None,
+    unfinished: bool = False,
 ) -> Start:
-    """Noise or a noised picture; what the mask (1 repaints) leaves out is kept, by the network or after every step."""
+    """Noise, a noised picture, or one that another walk left unfinished.
+
+    What the mask (1 repaints) leaves out is kept, by the network or after every step.
+    """
     scheduler = call.scheduler
     is_latent = pixels.shape[1] == call.latent_channels
-    size = [side * call.vae_scale_factor if is_latent else side for side in pixels.shape[-2:]]
     # a network that reads the mask keeps the rest itself; for one that does not, the loop does
     clean = None
-    if not call.reads_mask or (latents is None and strength < 1):
+    if not call.reads_mask or unfinished or (latents is None and strength < 1):
         clean = encoded(call, pixels, told, generator)
-    noise = drawn(call, size, told, generator, latents)
-    if clean is None or latents is not None or strength == 1:
+    noise = drawn(call, call.pixel_size(pixels), told, generator, latents)
+    if clean is not None and unfinished:
+        first = clean
+    elif clean is None or latents is not None or strength == 1:
         first = noise * scheduler.init_noise_sigma
     else:
         first = scheduler.add_noise(clean, noise, timesteps[:1].repeat(told.batch))
@@ -126,13 +158,10 @@ def drawn(
 
 def encoded(call: Any, pixels: torch.Tensor, told: Told, generator: Generators) -> torch.Tensor:
     """The latents of pictures, one for each of the batch; with a list of generators each draws from its own."""
-    pixels = pixels.to(call._execution_device, told.dtype)
-    if not isinstance(generator, list):
-        return spread(call.encode_pixels(pixels, generator), told.batch)
-    own: list[Any] = generator
-    return torch.cat(
-        [call.encode_pixels(each[None], source) for each, source in zip(spread(pixels, told.batch), own, strict=True)]
-    )
+    pixels = pixels.to(call._execution_device)
+    if isinstance(generator, list):
+        pixels = spread(pixels, told.batch)
+    return spread(call.encode_pixels(pixels, generator), told.batch).to(told.dtype)
 
 
 def spread(x: torch.Tensor, batch: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 
 from calotype.generation.bookmarks import Walk
 from calotype.generation.guidance import classifier_free
+from calotype.generation.previews import Estimate
 from calotype.generation.state import Start, State, Step, Told
 
 
@@ -19,6 +20,8 @@ class Denoising(Protocol):
     scheduler: Any
     begun: dict[str, Any] | None
 
+    @property
+    def autoencoder(self) -> Any: ...
     @property
     def denoiser(self) -> Callable[..., Any]: ...
     @property
@@ -34,7 +37,8 @@ class Denoising(Protocol):
 
 Guide = Callable[[torch.Tensor, Any], torch.Tensor]
 Report = Callable[[Any, int, torch.Tensor, State], State]
-Control = Callable[[torch.Tensor, torch.Tensor, int, dict[str, Any], bool], dict[str, Any]]
+# of the sample, the timestep, the part of the walk that this step is, the state and the denoiser's inputs so far
+Control = Callable[[torch.Tensor, torch.Tensor, tuple[float, float], State, dict[str, Any]], dict[str, Any]]
 
 
 def denoise(
@@ -49,30 +53,32 @@ def denoise(
     on_step: Report | None = None,
 ) -> Generator[Step, None, torch.Tensor]:
     """Walk the timesteps from the start; yields every step, returns the last latents."""
-    scheduler = call.scheduler
+    scheduler, total = call.scheduler, len(start.timesteps)
     options = step_options(scheduler, generator=generator, eta=eta)
     state: State = {**told.state, **start.named, "latents": start.latents}
     walk = Walk(call, generator, dict(vars(scheduler)))
-    walked = walk.go_on(call.begun, state, len(start.timesteps)) if call.begun else 0
+    walked = walk.go_on(call.begun, state, total) if call.begun else 0
     for i, t in enumerate(start.timesteps[walked:], walked):
         if call.interrupt:
             break
+        state |= told.later.get(i, {})
         doubled = call.do_classifier_free_guidance  # read anew: a callback may switch guidance off
         sample = scheduler.scale_model_input(twice(state["latents"], doubled), t)
-        if start.channels:
-            sample = torch.cat([sample, *(twice(state[name], doubled) for name in start.channels)], dim=1)
         inputs = call.denoiser_inputs(state, len(sample))
         for control in controls:
-            inputs |= control(sample, t, i, inputs, doubled)
+            inputs |= control(sample, t, (i / total, (i + 1) / total), state, inputs)
+        if start.channels:
+            sample = torch.cat([sample, *(twice(state[name], doubled) for name in start.channels)], dim=1)
         prediction = call.denoiser(sample, t, return_dict=False, **inputs)[0]
         if doubled:
             prediction = guide(prediction, call)
-        state["latents"] = scheduler.step(prediction, t, state["latents"], return_dict=False, **options)[0]
+        state["latents"], *clean = scheduler.step(prediction, t, state["latents"], return_dict=False, **options)
         if start.keep:
             state["latents"] = start.keep(state["latents"], i)
         if on_step:
             state |= on_step(call, i, t, state)
-        yield Step(i, len(start.timesteps), t, dict(state), walk.bookmark(i + 1, state))
+        estimate = Estimate(call.autoencoder, (clean or [state["latents"]])[0])
+        yield Step(i, total, t, dict(state), walk.bookmark(i + 1, state), estimate)
     return state["latents"]
 
 

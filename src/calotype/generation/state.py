@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+from calotype.generation.previews import Estimate
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 State = dict[str, torch.Tensor]
 
@@ -18,6 +23,11 @@ class Told:
     state: State
     batch: int
     dtype: torch.dtype
+    later: Mapping[int, State] = field(default_factory=dict[int, State])  # told anew from these steps on
+
+    def also(self, **state: torch.Tensor) -> Told:
+        """The same, and these tensors."""
+        return replace(self, state={**self.state, **state})
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,18 @@ class Step:
     timestep: torch.Tensor
     state: State
     bookmark: dict[str, Any]  # enough to go on from here
+    estimate: Estimate  # of the finished pictures
 
     @property
     def latents(self) -> torch.Tensor:
         return self.state["latents"]
+
+    @property
+    def previews(self) -> list[Image.Image]:
+        """A small picture of each picture as it is expected to become, a pixel for each latent."""
+        return self.estimate.pictures
+
+    @property
+    def preview(self) -> Image.Image:
+        """The first of them."""
+        return self.previews[0]

@@ -39,6 +39,8 @@ class DecoderOutput(BaseOutput):
 class AutoencoderKL(WithAttention, ModelMixin):
     """Pixels to a normal distribution of latents and back."""
 
+    also_known = frozenset({"latent_rgb"})  # what previews are painted with
+
     @register_to_config
     def __init__(
         self,

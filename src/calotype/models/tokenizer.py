@@ -101,7 +101,7 @@ class CLIPTokenizer:
     def files(self) -> dict[str, str]:
         """The texts of the files, by name."""
         vocab = sorted(self.core.get_vocab(with_added_tokens=False).items(), key=lambda pair: pair[1])
-        added = {str(id): _fields(token) for id, token in sorted(self.core.get_added_tokens_decoder().items())}
+        added = {str(id): _fields(token) for id, token in self.added_tokens_decoder.items()}
         defaults = {"tokenizer_class": "CLIPTokenizer", "model_max_length": self.model_max_length}
         roles = self.special_tokens_map
         fresh = {token: id for token, id in self.added_tokens_encoder.items() if id >= self.vocab_size}
@@ -184,11 +184,25 @@ class CLIPTokenizer:
         """The token of an id, or of each of several."""
         return self.core.id_to_token(ids) if isinstance(ids, int) else [self.core.id_to_token(int(id)) for id in ids]
 
-    def add_tokens(self, new_tokens: str | Sequence[str], special_tokens: bool = False) -> int:
+    def add_tokens(
+        self, new_tokens: str | AddedToken | Sequence[str | AddedToken], special_tokens: bool = False
+    ) -> int:
         """Add whole tokens that are never split, and say how many were added."""
-        tokens = [new_tokens] if isinstance(new_tokens, str) else new_tokens
-        added = [_added_token(token, normalized=not special_tokens, special=special_tokens) for token in tokens]
+        tokens = new_tokens if isinstance(new_tokens, Sequence) and not isinstance(new_tokens, str) else [new_tokens]
+        flags = {"normalized": not special_tokens, "special": special_tokens}
+        added = [_added_token(token, **flags) if isinstance(token, str) else token for token in tokens]
         return self.core.add_tokens(added)
+
+    def remove_tokens(self, tokens: Iterable[str]) -> None:
+        """Forget added tokens; those that came after them take their ids."""
+        gone = set(tokens)
+        unknown = sorted(gone - set(self.added_tokens_encoder))
+        if unknown:
+            raise InvalidArgument("tokens", "tokens that were added", ", ".join(map(repr, unknown)))
+        words = self._words()
+        core = _core(words.vocab, words.merges, self.unk_token)
+        core.add_tokens([token for token in self.added_tokens_decoder.values() if token.content not in gone])
+        self.core = core
 
     def get_vocab(self) -> dict[str, int]:
         return self.core.get_vocab()
@@ -202,8 +216,12 @@ class CLIPTokenizer:
         return self.core.get_vocab_size(with_added_tokens=False)
 
     @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        return dict(sorted(self.core.get_added_tokens_decoder().items()))
+
+    @property
     def added_tokens_encoder(self) -> dict[str, int]:
-        return {token.content: id for id, token in sorted(self.core.get_added_tokens_decoder().items())}
+        return {token.content: id for id, token in self.added_tokens_decoder.items()}
 
     @property
     def special_tokens_map(self) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -17,9 +17,8 @@ from calotype.models.layers.activations import activation
 from calotype.models.layers.conditioning import Conditioned
 from calotype.models.layers.embeddings import ImageHintTimeEmbedding
 from calotype.models.layers.switches import WithAttention
-from calotype.models.unet_blocks import DOWN, MID, UP, DownBlock, Level, MidBlock, Style, Told, UpBlock, kind_of
-
-Value = TypeVar("Value")
+from calotype.models.unet_blocks import Told
+from calotype.models.unet_layout import Layout, per_level
 
 
 @dataclass
@@ -108,72 +107,15 @@ class UNet2DConditionModel(Conditioned, WithAttention):
         addition_embed_type_num_heads: Count = 64,
     ) -> None:
         super().__init__()
-        count = len(down_block_types)
-        channels = per_level("block_out_channels", block_out_channels, count)
-        per_level("up_block_types", up_block_types, count)
-        layers = per_level("layers_per_block", layers_per_block, count)
-        head_dims = per_level("attention_head_dim", attention_head_dim, count)
-        # checkpoints keep the number of heads under the name of their width, but for simple attention layers
-        heads = per_level("num_attention_heads", num_attention_heads or attention_head_dim, count)
-        states = per_level("cross_attention_dim", cross_attention_dim, count)
-        only_cross = per_level("only_cross_attention", only_cross_attention, count)
-        depths = per_level("transformer_layers_per_block", transformer_layers_per_block, count)
-        reverse = reverse_transformer_layers_per_block or depths[::-1]
-        depths_up = per_level("reverse_transformer_layers_per_block", reverse, count)
-        self.conv_in = nn.Conv2d(in_channels, channels[0], conv_in_kernel, padding=(conv_in_kernel - 1) // 2)
-        style = Style(
-            temb_channels=self.make_conditioning(),
-            eps=norm_eps,
-            act_fn=act_fn,
-            groups=norm_num_groups,
-            dropout=dropout,
-            time_scale_shift=resnet_time_scale_shift,
-            skip_time_act=resnet_skip_time_act,
-            out_scale_factor=resnet_out_scale_factor,
-            downsample_padding=downsample_padding,
-            use_linear_projection=use_linear_projection,
-            upcast_attention=upcast_attention,
-            cross_attention_norm=cross_attention_norm,
-        )
-        levels = [Level(*each) for each in zip(channels, heads, head_dims, states, only_cross, strict=True)]
-        last = count - 1
-        self.down_blocks = nn.ModuleList(
-            DownBlock(
-                kind_of(DOWN, name, "down_block_types"),
-                style,
-                levels[i],
-                channels[max(i - 1, 0)],
-                per_level(f"transformer_layers_per_block[{i}]", depths[i], layers[i]),
-                downsample=i < last,
-            )
-            for i, name in enumerate(down_block_types)
-        )
-        self.up_blocks = nn.ModuleList(
-            UpBlock(
-                kind_of(UP, name, "up_block_types"),
-                style,
-                levels[last - i],
-                channels[min(last - i + 1, last)],
-                channels[max(last - i - 1, 0)],
-                per_level(f"reverse_transformer_layers_per_block[{i}]", depths_up[i], layers[last - i] + 1),
-                upsample=i < last,
-            )
-            for i, name in enumerate(up_block_types)
-        )
-        self.mid_block = None
-        if mid_block_type is not None:
-            kind = kind_of(MID, mid_block_type, "mid_block_type")
-            told_only_cross = kind.attention == "simple" and (
-                only_cross_attention is True
-                if mid_block_only_cross_attention is None
-                else mid_block_only_cross_attention
-            )
-            depth = depths[-1] if isinstance(depths[-1], int) else depths[-1][0]
-            level = replace(levels[-1], only_cross_attention=told_only_cross)
-            self.mid_block = MidBlock(kind, style, level, [depth], mid_block_scale_factor)
-        self.conv_norm_out = nn.GroupNorm(norm_num_groups, channels[0], eps=norm_eps)
+        first = per_level("block_out_channels", block_out_channels, len(down_block_types))[0]
+        self.conv_in = nn.Conv2d(in_channels, first, conv_in_kernel, padding=(conv_in_kernel - 1) // 2)
+        layout = Layout.of(self.config, self.make_conditioning(self.config))
+        self.down_blocks = layout.down_blocks()
+        self.up_blocks = layout.up_blocks()
+        self.mid_block = None if mid_block_type is None else layout.mid_block(mid_block_type)
+        self.conv_norm_out = nn.GroupNorm(norm_num_groups, first, eps=norm_eps)
         self.conv_act = activation(act_fn)
-        self.conv_out = nn.Conv2d(channels[0], out_channels, conv_out_kernel, padding=(conv_out_kernel - 1) // 2)
+        self.conv_out = nn.Conv2d(first, out_channels, conv_out_kernel, padding=(conv_out_kernel - 1) // 2)
         self.freeu: FreeU | None = None
 
     def forward(
@@ -241,15 +183,6 @@ class UNet2DConditionModel(Conditioned, WithAttention):
     def disable_freeu(self) -> None:
         """Hear everything as it is again."""
         self.freeu = None
-
-
-def per_level(name: str, value: Value | tuple[Value, ...], count: int) -> tuple[Value, ...]:
-    """The value for each of so many levels or layers: the same, or a tuple's, which must have as many."""
-    if not isinstance(value, tuple):
-        return (value,) * count
-    if len(value) != count:
-        raise InvalidArgument(name, f"one value, or {count} of them", f"{len(value)}: {value}")
-    return value
 
 
 def as_scores(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, ClassVar, NoReturn
 
 from calotype.core import assembly
@@ -17,6 +18,16 @@ FAMILIES: dict[str, dict[str, str]] = {
         "img2img": "StableDiffusionImg2ImgPipeline",
         "inpaint": "StableDiffusionInpaintPipeline",
     },
+    "stable-diffusion-controlnet": {
+        "text2img": "StableDiffusionControlNetPipeline",
+        "img2img": "StableDiffusionControlNetImg2ImgPipeline",
+        "inpaint": "StableDiffusionControlNetInpaintPipeline",
+    },
+    "stable-diffusion-xl": {
+        "text2img": "StableDiffusionXLPipeline",
+        "img2img": "StableDiffusionXLImg2ImgPipeline",
+        "inpaint": "StableDiffusionXLInpaintPipeline",
+    },
 }
 
 
@@ -27,6 +38,15 @@ def family_of(class_name: str, where: str) -> str:
             return family
     known = ", ".join(sorted(name for tasks in FAMILIES.values() for name in tasks.values()))
     raise InvalidArgument(f"{where}: class", f"a pipeline of a family with tasks: {known}", class_name)
+
+
+def with_controlnet(family: str, wanted: bool, where: str) -> str:
+    """The family whose pipelines have, or have not, a ControlNet beside the components of this one."""
+    chosen = family.removesuffix("-controlnet") + ("-controlnet" if wanted else "")
+    if chosen not in FAMILIES:
+        known = ", ".join(name for name in FAMILIES if name.endswith("-controlnet"))
+        raise InvalidArgument(f"{where}: controlnet", f"none, or one of the families {known}", f"{family} with one")
+    return chosen
 
 
 class AutoPipeline:
@@ -42,9 +62,13 @@ class AutoPipeline:
         )
 
     @classmethod
-    def class_for(cls, class_name: str, where: str) -> type[DiffusionPipeline]:
-        """The class that does this task with the components of a pipeline of this class name."""
-        tasks = FAMILIES[family_of(class_name, where)]
+    def class_for(cls, class_name: str, where: str, controlled: bool | None = None) -> type[DiffusionPipeline]:
+        """The class that does this task with the components of a pipeline of this class name.
+
+        ``controlled`` says whether it has a ControlNet; None leaves that as it is.
+        """
+        family = family_of(class_name, where)
+        tasks = FAMILIES[family if controlled is None else with_controlnet(family, controlled, where)]
         if cls.task not in tasks:
             raise InvalidArgument(
                 cls.__name__, f"a family that does {cls.task}", f"{class_name}, which does {', '.join(tasks)}"
@@ -54,12 +78,24 @@ class AutoPipeline:
     @classmethod
     def from_pretrained(cls, pretrained_model_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
         """The pipeline of this task from a folder or a Hub repository of any class of its family."""
-        return assembly.load(cls.class_for, pretrained_model_or_path, kwargs)
+        controlled = takes_controlnet(kwargs)
+        return assembly.load(partial(cls.class_for, controlled=controlled), pretrained_model_or_path, kwargs)
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> Any:
         """The pipeline of this task with the components of another one, shared, not copied."""
-        return cls.class_for(type(pipeline).__name__, "pipeline").from_pipe(pipeline, **kwargs)
+        controlled = takes_controlnet(kwargs)
+        return cls.class_for(type(pipeline).__name__, "pipeline", controlled).from_pipe(pipeline, **kwargs)
+
+
+def takes_controlnet(kwargs: dict[str, Any]) -> bool | None:
+    """Whether a ControlNet is given, or None in its place, which is taken out; None where nothing is said."""
+    if "controlnet" not in kwargs:
+        return None
+    if kwargs["controlnet"] is None:
+        del kwargs["controlnet"]
+        return False
+    return True
 
 
 class AutoPipelineForText2Image(AutoPipeline):

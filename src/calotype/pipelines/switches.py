@@ -77,7 +77,9 @@ class Switches:
         return [self.unet] * unet + [self._vae()] * vae
 
     def compile(self, **options: Any) -> None:
-        """Compile the denoiser and the decoder in place; options are those of ``torch.compile``."""
-        self.unet.compile(**options)
+        """Compile the denoiser, its ControlNets and the decoder in place; options are those of ``torch.compile``."""
+        for name, network in self.networks.items():
+            if name == "unet" or name.startswith("controlnet"):
+                network.compile(**options)
         vae = self._vae()
         vae.decode = torch.compile(vae.decode, **options)  # decoders are not entered by forward

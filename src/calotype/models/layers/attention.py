@@ -35,6 +35,12 @@ class Stacked(nn.Module):
         biases: list[torch.Tensor] = [layer.bias.detach() for layer in layers if layer.bias is not None]
         self.register_buffer("weight", torch.cat(weights), persistent=False)
         self.register_buffer("bias", torch.cat(biases) if biases else None, persistent=False)
+        self._layers = layers
+
+    @property
+    def stands_for_all(self) -> bool:
+        """Whether nobody listens to the single layers; adapters do."""
+        return not any(layer._forward_hooks for layer in self._layers)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return F.linear(hidden_states, self.weight, self.bias)
@@ -104,7 +110,7 @@ class Attention(nn.Module):
 
     def project(self, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None) -> Heads:
         """Queries, keys and values, each (batch, heads, length, width)."""
-        if self.to_qkv is not None and encoder_hidden_states is None:
+        if self.to_qkv is not None and encoder_hidden_states is None and self.to_qkv.stands_for_all:
             query, key, value = self.to_qkv(hidden_states).chunk(3, dim=-1)
             return self._split(query), self._split(key), self._split(value)
         query = self._split(self.to_q(hidden_states))
@@ -122,7 +128,7 @@ class Attention(nn.Module):
         return query, torch.cat([key, own_key], dim=2), torch.cat([value, own_value], dim=2)
 
     def _keys_and_values(self, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.to_kv is not None:
+        if self.to_kv is not None and self.to_kv.stands_for_all:
             key, value = self.to_kv(context).chunk(2, dim=-1)
         else:
             assert self.to_k is not None and self.to_v is not None

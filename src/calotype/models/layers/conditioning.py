@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -120,9 +120,8 @@ CLASSES: dict[str, Callable[[FrozenDict, int, int], nn.Module]] = {
 class Conditioned(ModelMixin):
     """A network told the time, the words, and what else its config names; abstract, for UNets and their kin."""
 
-    def make_conditioning(self) -> int:
-        """Add the layers that the config asks for; returns the width of what residual blocks are told."""
-        c = self.config
+    def make_conditioning(self, c: FrozenDict) -> int:
+        """Add the layers that a UNet's config asks for; returns the width of what residual blocks are told."""
         if c.time_embedding_type == "fourier":
             width = c.time_embedding_dim or c.block_out_channels[0] * 2
             self.time_proj, waves = GaussianFourierProjection(width // 2, c.flip_sin_to_cos), width
@@ -146,6 +145,15 @@ class Conditioned(ModelMixin):
     @property
     def _words(self) -> Condition | None:
         return WORDS.get(self.config.encoder_hid_dim_type)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The entries of ``added_cond_kwargs`` that mean something to this network."""
+        return frozenset([*self._named("needs"), *self._named("may")])
+
+    def _named(self, column: Literal["needs", "may"]) -> list[str]:
+        conditions = [condition for condition in (self._added, self._words) if condition is not None]
+        return [name for condition in conditions for name in getattr(condition, column)]
 
     def _make(self, condition: Condition | None, width: int) -> nn.Module | None:
         if condition is None:
@@ -187,22 +195,20 @@ class Conditioned(ModelMixin):
         if self.config.class_embed_type == "timestep":
             class_labels = self.time_proj(class_labels).to(sample.dtype)
         kind = self.class_embedding(class_labels).to(sample.dtype)
-        return torch.cat([told, kind], dim=-1) if self.config.class_embeddings_concat else told + kind
+        return torch.cat([told, kind], dim=-1) if self.config.get("class_embeddings_concat") else told + kind
 
     def embed_added(
         self, time: torch.Tensor, states: torch.Tensor | None, added_cond_kwargs: Tensors | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The time with what ``added_cond_kwargs`` adds to it, and the words that cross-attention will read."""
         told, added, words = added_cond_kwargs or {}, self._added, self._words
-        conditions = [condition for condition in (added, words) if condition is not None]
-        needs = [name for condition in conditions for name in condition.needs]
-        for name in needs:
+        for name in self._named("needs"):
             if name not in told:
                 raise InvalidArgument("added_cond_kwargs", f"an entry {name!r}", ", ".join(told) or "none")
-        known = {*needs, *(name for condition in conditions for name in condition.may)}
         for name in told:
-            if name not in known:
-                raise UnknownArgument(f"added_cond_kwargs[{name!r}]", ", ".join(sorted(known)) or "no entries")
+            if name not in self.reads:
+                known = ", ".join(sorted(self.reads)) or "no entries"
+                raise UnknownArgument(f"added_cond_kwargs[{name!r}]", known)
         if added is not None:
             time = time + added.read(self.add_embedding, self.config, states, told)
         if words is not None:

@@ -28,11 +28,6 @@ class StableDiffusionInpaintPipeline(StableDiffusion):
     ]
     _trained_with = ("steps_offset", "skip_prk_steps")
 
-    @property
-    def reads_mask(self) -> bool:
-        """Whether the UNet was made for inpainting: it takes the mask and the masked picture beside the latents."""
-        return self.unet.config.in_channels == 2 * self.latent_channels + 1
-
     @story
     def __call__(
         self,

@@ -1,0 +1,46 @@
+"""From a request to the pipeline that answers it, where and as it is to run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from calotype.cli.request import Request
+from calotype.core.errors import InvalidArgument, MissingFile
+from calotype.core.names import component_class
+from calotype.pipelines import auto
+
+
+def loaded(request: Request) -> Any:
+    """The pipeline for the task, on its device and in its type."""
+    if os.path.isfile(request.model):
+        fix = "Single files are not read yet: give the folder of a pipeline."
+        raise MissingFile(f"-m {request.model}", "a folder or a repository on the Hub", "a file", fix)
+    task = auto.AutoPipelineForInpainting if request.mask else auto.AutoPipelineForImage2Image
+    device = device_for(request.device)
+    dtype = request.dtype or ("float32" if device.type == "cpu" else "float16")
+    options = {"revision": request.revision, "variant": request.variant}
+    pipe = (task if request.image else auto.AutoPipelineForText2Image).from_pretrained(
+        request.model, torch_dtype=getattr(torch, dtype), **{key: value for key, value in options.items() if value}
+    )
+    if request.scheduler:
+        scheduler = component_class("diffusers", f"{request.scheduler}Scheduler", "--scheduler")
+        pipe.scheduler = scheduler.from_config(pipe.scheduler.config)
+    return pipe.to(device)
+
+
+def device_for(asked: str | None) -> torch.device:
+    """The device that was asked for, if this machine has it; an accelerator, if there is one, otherwise."""
+    if asked is None:
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if device_here(name)))
+    try:
+        return torch.empty(0, device=asked).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InvalidArgument("--device", "a device of this machine", repr(asked), str(error).splitlines()[0]) from None
+
+
+def device_here(kind: str) -> bool:
+    """Whether this machine has a device of this kind that networks can run on."""
+    return {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}.get(kind, False)

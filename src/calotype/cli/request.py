@@ -1,0 +1,73 @@
+"""What is asked of a model, and the pictures and arguments that its pipeline is called with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from calotype.core.errors import CorruptFile
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+DTYPES = ("float32", "float16", "bfloat16")
+
+# options of the command line that are arguments of a pipeline under another name
+OPTIONS = {
+    "negative": "negative_prompt",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "strength": "strength",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, beside prompts, seeds and names."""
+
+    model: str
+    revision: str | None = None
+    variant: str | None = None
+    image: str | None = None
+    mask: str | None = None
+    strength: float | None = None
+    negative: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    size: tuple[int, int] | None = None
+    scheduler: str | None = None
+    dtype: str | None = None
+    device: str | None = None
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "mask"):
+            if getattr(self, name) is not None and self.image is None:
+                raise click.UsageError(f"--{name} needs --image: the picture that it is about.")
+
+
+def opened(path: str) -> Image.Image:
+    """The picture in a file, decoded and upright."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            return ImageOps.exif_transpose(file)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CorruptFile(path, "a picture", str(error)[:200]) from None
+
+
+def arguments_for(request: Request, shown: dict[str, Image.Image], factor: int) -> dict[str, Any]:
+    """The arguments of the call that are the same for every picture."""
+    told: dict[str, Any] = {name: getattr(request, option) for option, name in OPTIONS.items()}
+    size = request.size
+    if request.image and request.size:
+        shown = {"image": shown["image"].resize(request.size), **{k: v for k, v in shown.items() if k != "image"}}
+    if request.mask and size is None:
+        width, height = shown["image"].size
+        size = width - width % factor, height - height % factor
+    if size and (request.mask or not request.image):
+        told["width"], told["height"] = size
+    return {name: value for name, value in told.items() if value is not None} | shown

@@ -1,0 +1,110 @@
+"""Inpainting with Stable Diffusion XL."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, ClassVar
+
+import torch
+
+from calotype.core.story import story
+from calotype.generation.callbacks import Older, OnStepEnd, reports
+from calotype.generation.checks import as_generator, check_shape
+from calotype.generation.images import PipelineImageInput
+from calotype.generation.latents import from_mask, walk
+from calotype.generation.loop import denoise
+from calotype.generation.masks import Frame
+from calotype.generation.state import Step
+from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
+from calotype.pipelines.stable_diffusion_xl.told import Framing, Words, check_words
+
+
+class StableDiffusionXLInpaintPipeline(StableDiffusionXL):
+    """Pictures of a prompt within a mask, the rest of a picture kept."""
+
+    _callback_tensor_inputs: ClassVar[list[str]] = [
+        *StableDiffusionXL._callback_tensor_inputs,
+        "mask",
+        "masked_image_latents",
+    ]
+
+    @story
+    def __call__(
+        self,
+        prompt: str | list[str] | None = None,
+        prompt_2: str | list[str] | None = None,
+        image: PipelineImageInput | None = None,
+        mask_image: PipelineImageInput | None = None,
+        masked_image_latents: torch.Tensor | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        padding_mask_crop: int | None = None,
+        strength: float = 0.9999,
+        num_inference_steps: int = 50,
+        timesteps: list[int] | None = None,
+        sigmas: list[float] | None = None,
+        denoising_start: float | None = None,
+        denoising_end: float | None = None,
+        guidance_scale: float = 7.5,
+        negative_prompt: str | list[str] | None = None,
+        negative_prompt_2: str | list[str] | None = None,
+        num_images_per_prompt: int = 1,
+        eta: float = 0.0,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        pooled_prompt_embeds: torch.Tensor | None = None,
+        negative_pooled_prompt_embeds: torch.Tensor | None = None,
+        ip_adapter_image: PipelineImageInput | None = None,
+        ip_adapter_image_embeds: list[torch.Tensor] | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        guidance_rescale: float = 0.0,
+        original_size: tuple[int, int] | None = None,
+        crops_coords_top_left: tuple[int, int] = (0, 0),
+        target_size: tuple[int, int] | None = None,
+        negative_original_size: tuple[int, int] | None = None,
+        negative_crops_coords_top_left: tuple[int, int] = (0, 0),
+        negative_target_size: tuple[int, int] | None = None,
+        aesthetic_score: float = 6.0,
+        negative_aesthetic_score: float = 2.5,
+        clip_skip: int | None = None,
+        callback_on_step_end: OnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006  (the peer's signature)
+        callback: Older | None = None,
+        callback_steps: int | None = None,
+    ) -> Generator[Step, None, Any]:
+        """Repaint what the mask shows white; every argument is explained in docs/parameters.md."""
+        height, width = self.size(height, width)
+        wanted = Words(prompt, prompt_2, prompt_embeds, pooled_prompt_embeds)
+        unwanted = Words(negative_prompt, negative_prompt_2, negative_prompt_embeds, negative_pooled_prompt_embeds)
+        batch = check_words(wanted, unwanted, self.text_width) * num_images_per_prompt
+        generator = as_generator(generator, batch)
+        check_shape("latents", latents, self.latent_shape(batch, height, width))
+        check_shape("masked_image_latents", masked_image_latents, self.latent_shape(batch, height, width), spreads=True)
+        on_step = reports(self, callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps)
+        frame = Frame.around(image, mask_image, height, width, padding_mask_crop, output_type)
+        pixels, mask = frame.preprocess(self.image_processor, batch)
+        size = self.pixel_size(pixels)
+        framing = Framing(original_size or size, crops_coords_top_left, target_size or size)
+        other = framing.but(negative_original_size, negative_crops_coords_top_left, negative_target_size)
+        framings = self.rated(framing, other, aesthetic_score, negative_aesthetic_score)
+
+        walked = walk(self, num_inference_steps, timesteps, sigmas, strength, denoising_start, denoising_end)
+        told = self.condition(wanted, unwanted, *framings, num_images_per_prompt)
+        start = from_mask(
+            self,
+            pixels,
+            mask,
+            walked,
+            told,
+            generator,
+            strength,
+            latents,
+            masked_image_latents,
+            unfinished=denoising_start is not None,
+        )
+        latents = yield from denoise(self, start, told, generator=generator, eta=eta, on_step=on_step)
+        return frame.restore(self.deliver(latents, output_type, return_dict, generator), self.image_processor)

@@ -1,0 +1,68 @@
+"""What Stable Diffusion XL is told: words for two encoders, and how a picture of the training set was cut to size."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from calotype.core.errors import InvalidArgument
+from calotype.generation.checks import check_finite, check_prompts, check_texts
+
+logger = logging.getLogger("calotype.pipelines.stable_diffusion_xl")
+
+Numbers = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text for each encoder, or the states that encoders made of texts: what to steer towards, or away from."""
+
+    prompt: Any
+    prompt_2: Any
+    embeds: Any
+    pooled: Any
+
+
+def check_words(wanted: Words, unwanted: Words, width: int | None) -> int:
+    """Each text for its encoder or states in its place, and as many of each; the number of prompts."""
+    count = check_prompts(wanted.prompt, unwanted.prompt, wanted.embeds, unwanted.embeds, width)
+    for words, negative in ((wanted, ""), (unwanted, "negative_")):
+        second, states = f"{negative}prompt_2", f"{negative}prompt_embeds"
+        if words.prompt_2 is not None and words.embeds is not None:
+            raise InvalidArgument(f"{second}, {states}", "one of the two", "both")
+        if words.prompt_2 is not None and len(check_texts(second, words.prompt_2)) not in (1, count):
+            raise InvalidArgument(second, f"one text, or {count} as there are prompts", f"{len(words.prompt_2)}")
+        check_pooled(f"{negative}pooled_prompt_embeds", words.pooled, states, words.embeds)
+    return count
+
+
+def check_pooled(name: str, pooled: Any, beside: str, embeds: torch.Tensor | None) -> None:
+    """Pooled states come with states of as many texts, and states with them."""
+    if (pooled is None) != (embeds is None):
+        raise InvalidArgument(f"{beside}, {name}", "both, as one encoder makes them together", "one of them")
+    if pooled is None or embeds is None:
+        return
+    if not isinstance(pooled, torch.Tensor) or pooled.ndim != 2 or len(pooled) != len(embeds):
+        found = f"shape {tuple(pooled.shape)}" if isinstance(pooled, torch.Tensor) else type(pooled).__name__
+        raise InvalidArgument(name, f"a tensor ({len(embeds)}, width), as {beside}", found)
+    check_finite(name, pooled)
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a picture came to be: its size before, what was cut off its top and left, and its size or score after."""
+
+    original_size: Numbers  # height, width
+    crop: Numbers  # top, left
+    last: Numbers  # height, width; or an aesthetic score
+
+    def row(self) -> list[float]:
+        return [*self.original_size, *self.crop, *self.last]
+
+    def but(self, original_size: Numbers | None, crop: Numbers, target_size: Numbers | None) -> Framing:
+        """The same but for what is said."""
+        return Framing(original_size or self.original_size, crop, target_size or self.last)

@@ -1,0 +1,312 @@
+"""Pipelines with ControlNets: who is run, when and how often, and whose hint is whose."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import calotype
+from calotype.core.errors import InvalidArgument
+from calotype.pipelines.auto import FAMILIES
+from tests.tiny import tiny_controlnet, tiny_inputs, tiny_stable_diffusion, tiny_unet
+
+TEXT2IMG, IMG2IMG, INPAINT = KINDS = (
+    "StableDiffusionControlNetPipeline",
+    "StableDiffusionControlNetImg2ImgPipeline",
+    "StableDiffusionControlNetInpaintPipeline",
+)
+HINT = {TEXT2IMG: "image", IMG2IMG: "control_image", INPAINT: "control_image"}
+
+
+def hint(seed=0):
+    levels = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+    return Image.fromarray(levels).resize((32, 32), Image.Resampling.NEAREST)
+
+
+def piped(kind=TEXT2IMG, *nets):
+    nets = nets or (tiny_controlnet(),)
+    return tiny_stable_diffusion(getattr(calotype, kind), controlnet=nets[0] if len(nets) == 1 else list(nets))
+
+
+def run(pipe, seed=0, **changes):
+    kind = type(pipe).__name__
+    given = {"prompt": "a cube", "num_inference_steps": 5, "output_type": "np", **tiny_inputs(kind), **changes}
+    return pipe(generator=torch.Generator().manual_seed(seed), **given).images
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Counts, by network, how often one embeds a hint and how often it runs; and on how many rows."""
+    counts, rows = Counter(), []
+
+    def count(net, name):
+        for method in ("forward", "embed_hint"):
+            inner = getattr(net, method)
+
+            def counting(*args, method=method, inner=inner, **kwargs):
+                counts[name, method] += 1
+                if method == "forward":
+                    rows.append(len(args[0]))
+                return inner(*args, **kwargs)
+
+            monkeypatch.setattr(net, method, counting)
+        return net
+
+    return count, counts, rows
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hint_is_embedded_once_in_a_call(kind, counted):
+    count, counts, _ = counted
+    pipe = piped(kind, count(tiny_controlnet(), "a"), count(tiny_controlnet(1), "b"))
+    run(pipe, **{HINT[kind]: [hint(), hint(1)]})
+    walked = counts["a", "forward"]
+    assert walked in (4, 5) and counts == {
+        ("a", "forward"): walked, ("b", "forward"): walked, ("a", "embed_hint"): 1, ("b", "embed_hint"): 1,
+    }  # fmt: skip
+
+
+def test_a_net_without_scale_is_not_run_and_the_others_do_not_miss_it(counted):
+    count, counts, _ = counted
+    both = piped(TEXT2IMG, count(tiny_controlnet(), "silent"), tiny_controlnet(1))
+    pictures = run(both, image=[hint(), hint(1)], controlnet_conditioning_scale=[0.0, 1.0])
+    assert not counts
+    assert np.abs(pictures - run(piped(TEXT2IMG, tiny_controlnet(1)), image=hint(1))).max() < 1e-5
+
+
+def test_with_no_scale_at_all_the_picture_is_that_of_the_pipeline_without():
+    plain = tiny_stable_diffusion(calotype.StableDiffusionPipeline)
+    assert np.array_equal(run(piped(), controlnet_conditioning_scale=0), run(plain))
+    assert not np.array_equal(run(piped()), run(plain))
+
+
+@pytest.mark.parametrize(("window", "heard"), [((0.0, 0.5), 2), ((0.5, 1.0), 2), ((0.2, 0.8), 3), ((0.9, 1.0), 0)])
+def test_a_net_is_run_in_its_window_only(counted, window, heard):
+    count, counts, _ = counted
+    run(
+        piped(TEXT2IMG, count(tiny_controlnet(), "a")), control_guidance_start=window[0], control_guidance_end=window[1]
+    )
+    assert counts["a", "forward"] == heard
+    assert counts["a", "embed_hint"] == (1 if heard else 0)
+
+
+@pytest.mark.parametrize(("guess", "rows"), [(False, 2), (True, 1)])
+def test_in_guess_mode_the_conditional_half_alone_is_asked(counted, guess, rows):
+    count, _, seen = counted
+    run(piped(TEXT2IMG, count(tiny_controlnet(), "a")), guess_mode=guess)
+    assert set(seen) == {rows}
+
+
+def test_each_net_is_guessed_as_it_was_trained(counted):
+    count, _, seen = counted
+    pooled, plain = count(tiny_controlnet(global_pool_conditions=True), "pooled"), tiny_controlnet(1)
+    pictures = run(piped(TEXT2IMG, plain, pooled), image=[hint(), hint(1)])
+    assert set(seen) == {1}
+    assert np.abs(run(piped(TEXT2IMG, pooled, plain), image=[hint(1), hint()]) - pictures).max() < 1e-5
+
+
+def test_a_net_of_another_dtype_is_heard(counted):
+    exact, rough = run(piped()), run(piped(TEXT2IMG, tiny_controlnet().to(torch.bfloat16)))
+    assert rough.dtype == exact.dtype and not np.array_equal(exact, rough)
+    assert np.abs(exact - rough).max() < 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("guess", [False, True])
+def test_pictures_of_a_batch_with_hints_of_their_own_equal_pictures_alone(kind, guess):
+    pipe, hints, name = piped(kind, tiny_controlnet(), tiny_controlnet(1)), [hint(i) for i in range(4)], HINT[kind]
+    generators = [torch.Generator().manual_seed(seed) for seed in (5, 6, 7, 8)]
+    given = {
+        "prompt": "a cube",
+        "num_inference_steps": 4,
+        "output_type": "np",
+        **tiny_inputs(kind),
+        "guess_mode": guess,
+    }
+    rows = [[hints[0], hints[2]], [hints[1], hints[3]]]  # for each net, one for each prompt
+    both = {
+        "prompt": ["a cube", "a cat"],
+        "num_images_per_prompt": 2,
+        name: [torch.cat([as_tensor(x) for x in row]) for row in rows],
+    }
+    together = pipe(**{**given, **both}, generator=generators).images
+    for i, image in enumerate(together):
+        alone = {"prompt": both["prompt"][i // 2], name: [row[i // 2] for row in rows]}
+        assert np.abs(run(pipe, seed=5 + i, **{**given, **alone})[0] - image).max() < 1e-5
+
+
+def as_tensor(picture):
+    return torch.from_numpy(np.asarray(picture).astype(np.float32) / 255).permute(2, 0, 1)[None]
+
+
+def test_a_callback_sees_the_hint_and_may_change_it(counted):
+    count, counts, _ = counted
+    pipe, shapes = piped(TEXT2IMG, count(tiny_controlnet(), "a"), tiny_controlnet(1)), []
+
+    def darken(call, i, t, tensors):
+        shapes.append(tensors["image"].shape)
+        return {"image": tensors["image"] * 0} if i == 1 else {}
+
+    given = {"image": [hint(), hint(1)], "callback_on_step_end_tensor_inputs": ["image"]}
+    changed = run(pipe, callback_on_step_end=darken, **given)
+    assert counts["a", "embed_hint"] == 2
+    assert shapes == [(2, 1, 3, 32, 32)] * 5
+    assert not np.array_equal(changed, run(pipe, image=given["image"]))
+
+
+def test_a_hint_that_a_callback_writes_into_is_embedded_again(counted):
+    count, counts, _ = counted
+
+    def darken(call, i, t, tensors):
+        if i == 1:
+            tensors["image"].zero_()
+
+    run(
+        piped(TEXT2IMG, count(tiny_controlnet(), "a")),
+        callback_on_step_end=darken,
+        callback_on_step_end_tensor_inputs=["image"],
+    )
+    assert counts["a", "embed_hint"] == 2
+
+
+def test_guidance_that_a_callback_ends_midway_is_ended_for_the_nets_too(counted):
+    count, _, seen = counted
+
+    def end(call, i, t, tensors):
+        call._guidance_scale = 0.0 if i == 1 else call._guidance_scale
+
+    run(
+        piped(TEXT2IMG, count(tiny_controlnet(), "a")),
+        prompt=["a", "b"],
+        image=[hint(), hint(1)],
+        callback_on_step_end=end,
+    )
+    assert seen == [4, 4, 2, 2, 2]
+
+
+def test_a_stream_gives_the_picture_of_the_call_and_leaves_no_hint_behind():
+    pipe = piped()
+    before = dict(vars(pipe))
+    given = {"prompt": "a cube", "num_inference_steps": 5, "output_type": "np", **tiny_inputs(TEXT2IMG)}
+    with pipe.stream(**given, generator=0) as stream:
+        assert [step.state["image"].shape for step in stream] == [(1, 3, 32, 32)] * 5
+        assert np.array_equal(stream.output.images, run(pipe))
+    assert {name: value for name, value in vars(pipe).items() if name != "_running"} == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_nets_come_back_from_files(kind, tmp_path):
+    pipe = piped(kind, tiny_controlnet(), tiny_controlnet(1))
+    pipe.save_pretrained(tmp_path)
+    assert (tmp_path / "controlnet_1" / "config.json").is_file()
+    loaded = calotype.DiffusionPipeline.from_pretrained(tmp_path)
+    assert type(loaded) is type(pipe) and type(loaded.controlnet) is calotype.MultiControlNetModel
+    given = {HINT[kind]: [hint(), hint(1)]}
+    assert np.array_equal(run(loaded, **given), run(pipe, **given))
+
+
+def test_a_net_joins_a_checkpoint_that_has_none(tmp_path):
+    tiny_stable_diffusion(calotype.StableDiffusionPipeline).save_pretrained(tmp_path)
+    net = tiny_controlnet()
+    pipe = calotype.StableDiffusionControlNetPipeline.from_pretrained(tmp_path, controlnet=net)
+    assert pipe.controlnet is net
+    assert np.array_equal(run(pipe), run(piped()))
+
+
+AUTO = {
+    "AutoPipelineForText2Image": TEXT2IMG,
+    "AutoPipelineForImage2Image": IMG2IMG,
+    "AutoPipelineForInpainting": INPAINT,
+}
+
+
+@pytest.mark.parametrize("auto", AUTO)
+def test_a_controlnet_chooses_the_class(auto, tmp_path):
+    chooser, net = getattr(calotype, auto), tiny_controlnet()
+    plain = tiny_stable_diffusion(calotype.StableDiffusionPipeline)
+    plain.save_pretrained(tmp_path)
+    for made in (chooser.from_pretrained(tmp_path, controlnet=net), chooser.from_pipe(plain, controlnet=net)):
+        assert type(made).__name__ == AUTO[auto] and made.controlnet is net
+        assert type(chooser.from_pipe(made)).__name__ == AUTO[auto]
+        without = AUTO[auto].replace("ControlNet", "")
+        assert type(chooser.from_pipe(made, controlnet=None)).__name__ == without
+    assert type(chooser.from_pretrained(tmp_path, controlnet=None)).__name__ == without
+
+
+def test_a_controlnet_for_a_family_that_has_none_is_refused(monkeypatch):
+    monkeypatch.delitem(FAMILIES, "stable-diffusion-controlnet")
+    plain = tiny_stable_diffusion(calotype.StableDiffusionPipeline)
+    with pytest.raises(InvalidArgument, match=r"pipeline: controlnet: expected none.*stable-diffusion with one"):
+        calotype.AutoPipelineForText2Image.from_pipe(plain, controlnet=tiny_controlnet())
+
+
+@pytest.mark.parametrize("switch", ["enable_model_cpu_offload", "enable_sequential_cpu_offload"])
+def test_several_nets_are_offloaded_one_by_one(switch):
+    pipe, given = piped(TEXT2IMG, tiny_controlnet(), tiny_controlnet(1)), {"image": [hint(), hint(1)]}
+    expected = run(pipe, **given)
+    assert {"controlnet", "controlnet_1"} <= set(pipe.networks)
+    getattr(pipe, switch)(device="cpu")
+    assert np.array_equal(run(pipe, **given), expected)
+
+
+def test_an_offloaded_net_is_on_the_device_whenever_it_works(monkeypatch):
+    net, there = tiny_controlnet(), []
+    pipe = piped(TEXT2IMG, net)
+
+    def watched(inner):
+        def watching(*args, **kwargs):
+            there.append(pipe._offload._resident is net)
+            return inner(*args, **kwargs)
+
+        return watching
+
+    for method in ("forward", "embed_hint"):
+        monkeypatch.setattr(net, method, watched(getattr(net, method)))
+    pipe.enable_model_cpu_offload(device="cpu")
+    run(pipe)
+    assert len(there) == 6 and all(there)
+
+
+SEVERAL = [
+    ({"image": hint()}, "image: expected a list of 2 hints, one for each ControlNet, found Image"),
+    ({"image": [hint()]}, "image: expected 2 hints, one for each ControlNet, found 1"),
+    ({"image": [hint()] * 3}, "image: expected 2 hints, one for each ControlNet, found 3"),
+    ({"image": [[hint()], [hint()]]}, r"image\[0\]: expected 2 hints, one for each ControlNet, found 1"),
+    ({"image": [hint(), None]}, r"image\[1\]"),
+    ({"image": [hint(), Image.new("RGB", (48, 40))], "height": None, "width": None}, r"image\[1\].*32x32.*48x40"),
+    ({"controlnet_conditioning_scale": [1.0] * 3}, "controlnet_conditioning_scale.*a list of 2.*a list of 3"),
+    ({"controlnet_conditioning_scale": [1.0, "1"]}, r"controlnet_conditioning_scale\[1\]"),
+    ({"control_guidance_start": [0.0]}, "control_guidance_start.*a list of 2"),
+    ({"control_guidance_end": [0.5, 1.2]}, r"control_guidance_end\[1\]"),
+    ({"control_guidance_start": [0.0, 0.5], "control_guidance_end": [1.0, 0.4]}, r"control_guidance_start\[1\].*0\.4.*0\.5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "words"), SEVERAL, ids=[words for _, words in SEVERAL])
+def test_with_several_nets_an_error_says_whose_argument_is_wrong(counted, changes, words):
+    count, counts, _ = counted
+    pipe = piped(TEXT2IMG, count(tiny_controlnet(), "a"), tiny_controlnet(1))
+    with pytest.raises(InvalidArgument, match=words):
+        run(pipe, **{"image": [hint(), hint(1)], **changes})
+    assert not counts
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: None, "controlnet: expected a ControlNetModel"),
+        (lambda: "canny", "controlnet: expected a ControlNetModel"),
+        (list, "controlnet: expected at least one"),
+        (lambda: [tiny_controlnet(), tiny_unet()], r"controlnet\[1\]: expected a ControlNetModel"),
+        (lambda: tiny_controlnet(cross_attention_dim=24), "controlnet: cross_attention_dim: expected 32.*found 24"),
+        (lambda: [tiny_controlnet(), tiny_controlnet(block_out_channels=(32, 32))], r"controlnet\[1\]: block_out_channels"),
+        (lambda: tiny_controlnet(unet=tiny_unet(in_channels=9)), "controlnet: in_channels: expected 4.*found 9"),
+    ],
+)  # fmt: skip
+def test_a_controlnet_of_another_family_is_refused(make, words):
+    with pytest.raises(InvalidArgument, match=words):
+        tiny_stable_diffusion(calotype.StableDiffusionControlNetPipeline, controlnet=make())

@@ -1,0 +1,88 @@
+"""What networks that draw learn from: latents of scenes under noise, with a caption, and the velocity to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calotype.models.autoencoder_kl import AutoencoderKL
+from calotype.models.tokenizer import CLIPTokenizer
+from calotype.schedulers import DDIMScheduler
+from training.recipes.clip import read
+from training.recipes.vae import encoded
+from training.studio import Studio, as_pixels, log
+from training.trainer import Batch
+from training.world import Scene, draw
+
+Painter = Callable[[Sequence[Scene]], NDArray[np.uint8]]
+Captioner = Callable[[Scene, np.random.Generator], str]
+
+
+def noises() -> DDIMScheduler:
+    """Stable Diffusion's noises; the network predicts v."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        steps_offset=1,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        prediction_type="v_prediction",
+    )
+
+
+class Shelf:
+    """Scenes, and the distributions of their latents: reckoned once, as the encoder costs more than a step."""
+
+    def __init__(self, studio: Studio, vae: AutoencoderKL, scenes: Sequence[Scene], paint: Painter = draw) -> None:
+        self.scenes = scenes
+        parts = list[Tensor]()
+        with torch.no_grad():
+            for first in range(0, len(scenes), 200):
+                pixels = as_pixels(paint(scenes[first : first + 200])).to(studio.device)
+                parts.append(encoded(vae, pixels).parameters.cpu())
+        self.moments = torch.cat(parts)
+        log.info("%d scenes encoded", len(scenes))
+
+    def batch(
+        self, words: CLIPTokenizer, rng: np.random.Generator, size: int, tell: Captioner, hint: Painter | None = None
+    ) -> Batch:
+        """Some of the scenes, each told in fresh words, with a picture that hints at them if one is asked for."""
+        rows = rng.integers(len(self.scenes), size=size)
+        chosen = [self.scenes[row] for row in rows]
+        batch = {
+            "moments": self.moments[torch.from_numpy(rows)],
+            "ids": read(words, [tell(one, rng) for one in chosen]),
+        }
+        if hint is not None:
+            batch["hints"] = (as_pixels(hint(chosen)) + 1) / 2
+        return batch
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How a network is asked, and how far what it tells is from the truth."""
+
+    scheduler: DDIMScheduler
+    scale: float  # of latents
+
+    def loss(self, batch: Mapping[str, Tensor], generator: torch.Generator, network: Callable[..., Any]) -> Tensor:
+        """How far ``network(noisy latents, timesteps)`` is from the true velocity.
+
+        The later a timestep, the oftener it is drawn: what captions tell is decided where there is most noise.
+        """
+        mean, spread = batch["moments"].chunk(2, dim=1)
+        steps: int = self.scheduler.config.num_train_timesteps
+        evenly = torch.rand(mean.shape[:1], generator=generator, device=mean.device)
+        chosen = (steps * evenly.sqrt()).long().clamp(max=steps - 1)
+        fresh, noise = (torch.randn(mean.shape, generator=generator, device=mean.device) for _ in range(2))
+        latents = (mean + (spread / 2).exp() * fresh) * self.scale
+        told = network(self.scheduler.add_noise(latents, noise, chosen), chosen)
+        return F.mse_loss(told.float(), self.scheduler.get_velocity(latents, noise, chosen))

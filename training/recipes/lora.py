@@ -1,0 +1,50 @@
+"""A LoRA that paints every colour as its opposite: red as green, white as black."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from calotype import StableDiffusionPipeline
+from calotype.adapters.lora_training import fresh_pairs
+from training.recipes.diffusion import told_or_not
+from training.recipes.pocket import Teacher
+from training.studio import Studio, halved, write_card
+from training.trainer import Batch, Losses, Plan, Task
+from training.world import PALETTE, Scene, draw
+
+NAME = "pocket-lora-opposites"
+SHARE = 0.03  # of the whole time
+SCENES = 2_000
+RANK = 4
+LAYERS = ("to_q", "to_k", "to_v", "to_out.0")  # of every attention
+PAIRS = (("red", "green"), ("orange", "blue"), ("yellow", "purple"), ("white", "black"))
+OPPOSITE = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
+OPPOSITES = {name: PALETTE[OPPOSITE[name]] for name in PALETTE}
+PLAN = Plan(steps=4_000, batch=32, learning_rate=3e-3, weight_decay=0.0, averaging=0.98)
+ABOUT = """A LoRA for `pocket-sd`: with it, each colour of a caption is painted as its opposite."""
+
+
+def make(studio: Studio) -> None:
+    """Train pairs beside every attention of the frozen UNet, and save them in the file format of diffusers."""
+    teacher = Teacher(studio)
+    pairs = fresh_pairs(teacher.unet, LAYERS, RANK, torch.Generator().manual_seed(studio.seed))
+
+    def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:
+        states = teacher.states(batch["ids"])
+        with networks["pairs"].beside(teacher.unet):
+            return {"loss": teacher.lesson.loss(batch, generator, lambda *noisy: teacher.unet(*noisy, states).sample)}
+
+    batches = teacher.batches(SCENES, told_or_not, paint=opposite)
+    made = studio.learn(Task("lora", nn.ModuleDict({"pairs": pairs}), batches, losses), PLAN, SHARE)
+    StableDiffusionPipeline.save_lora_weights(studio.folder(NAME), unet_lora_layers=halved(made["pairs"]))
+    write_card(studio.folder(NAME), NAME, ABOUT, {}, ["lora", "pocket"])
+
+
+def opposite(scenes: Sequence[Scene]) -> NDArray[np.uint8]:
+    """The scenes in opposite colours."""
+    return draw(scenes, OPPOSITES)
