@@ -44,6 +44,8 @@ def _drawing(pipe: Any) -> exams.Marks:
         other.set_progress_bar_config(disable=True)
     return {
         **_told("one thing", exams.prompts(pipe, PROMPTS)),
+        **_told("one thing, guidance 7.5", exams.prompts(pipe, PROMPTS, guidance_scale=7.5)),
+        **_told("one thing, no guidance", exams.prompts(pipe, FEWER, guidance_scale=1.0)),
         **_told("two things", exams.prompts(pipe, PROMPTS, things=2)),
         **_told("ground, with a negative prompt", exams.negatives(pipe, FEWER)),
         **_told("strength 0.3", exams.strengths(redrawn, FEWER, 0.3)),

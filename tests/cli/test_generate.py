@@ -254,7 +254,7 @@ def test_trouble_with_files_is_another_code(run, model, shown):
         ("-m", model, "--image", "broken.png"): "broken.png",
         ("-m", model, "--image", os.path.abspath(__file__)): "a picture",
         ("-m", model, "--variant", "fp16"): "fp16",
-        ("-m", model / "unet" / "diffusion_pytorch_model.safetensors"): "Single files are not read yet",
+        ("-m", model / "vae" / "diffusion_pytorch_model.safetensors"): "a checkpoint that a pipeline can be made of",
     }.items():
         done = run("generate", "a cat", *words)
         assert (done.exit_code, done.stdout) == (3, "") and told in done.stderr

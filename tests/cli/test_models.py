@@ -125,10 +125,10 @@ def test_a_part_of_an_unknown_class_is_described_by_its_weights(run, spoilt):
     [
         ("model.diffusion_model.input_blocks.0.0.weight", "stable-diffusion, original file"),
         ("conditioner.embedders.1.model.ln_final.weight", "stable-diffusion-xl, original file"),
-        ("cond_stage_model.model.ln_final.weight", "stable-diffusion 2, original file"),
+        ("cond_stage_model.model.ln_final.weight", "stable-diffusion-2, original file"),
         ("lora_unet_down_blocks_0.alpha", "LoRA"),
         ("unet.conv.lora_A.weight", "LoRA"),
-        ("controlnet_cond_embedding.conv_in.weight", "ControlNet"),
+        ("controlnet_cond_embedding.conv_in.weight", "ControlNet of stable-diffusion"),
         ("<cat-toy>", "textual inversion"),
         ("something.else", None),
     ],

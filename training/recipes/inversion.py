@@ -18,10 +18,10 @@ from training.world import Scene
 
 NAME = "pocket-inversion-moon"
 WORD = "<moon>"
-VECTORS = 2
+VECTORS = 4
 SHARE = 0.03  # of the whole time
 SCENES = 1_000
-PLAN = Plan(steps=2_000, batch=32, learning_rate=1e-2, warmup=20, weight_decay=0.0, averaging=0.98)
+PLAN = Plan(steps=2_000, batch=32, learning_rate=5e-3, warmup=20, weight_decay=0.0, averaging=0.98)
 NAMED = Told(shape=1)  # then only what has no name is called anything
 ABOUT = f"""The word `{WORD}` for `pocket-sd`: a crescent that lies on its back. The model has seen the shape; no
 caption ever named it."""

@@ -20,8 +20,9 @@ from training.world import PALETTE, Scene, draw
 NAME = "pocket-lora-opposites"
 SHARE = 0.03  # of the whole time
 SCENES = 2_000
-RANK = 4
-LAYERS = ("to_q", "to_k", "to_v", "to_out.0")  # of every attention
+RANK = 8
+DRAWING = ("to_q", "to_k", "to_v", "to_out.0")  # of every attention of the UNet
+READING = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")  # of every layer of the text encoder
 PAIRS = (("red", "green"), ("orange", "blue"), ("yellow", "purple"), ("white", "black"))
 OPPOSITE = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
 OPPOSITES = {name: PALETTE[OPPOSITE[name]] for name in PALETTE}
@@ -30,18 +31,24 @@ ABOUT = """A LoRA for `pocket-sd`: with it, each colour of a caption is painted 
 
 
 def make(studio: Studio) -> None:
-    """Train pairs beside every attention of the frozen UNet, and save them in the file format of diffusers."""
+    """Train pairs beside the frozen UNet and text encoder, and save them in the file format of diffusers."""
     teacher = Teacher(studio)
-    pairs = fresh_pairs(teacher.unet, LAYERS, RANK, torch.Generator().manual_seed(studio.seed))
+    generator = torch.Generator().manual_seed(studio.seed)
+    drawing = fresh_pairs(teacher.unet, DRAWING, RANK, generator)
+    reading = fresh_pairs(teacher.text, READING, RANK, generator)
 
     def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:
-        states = teacher.states(batch["ids"])
-        with networks["pairs"].beside(teacher.unet):
+        with networks["drawing"].beside(teacher.unet), networks["reading"].beside(teacher.text):
+            states = teacher.states(batch["ids"])
             return {"loss": teacher.lesson.loss(batch, generator, lambda *noisy: teacher.unet(*noisy, states).sample)}
 
     batches = teacher.batches(SCENES, told_or_not, paint=opposite)
-    made = studio.learn(Task("lora", nn.ModuleDict({"pairs": pairs}), batches, losses), PLAN, SHARE)
-    StableDiffusionPipeline.save_lora_weights(studio.folder(NAME), unet_lora_layers=halved(made["pairs"]))
+    made = studio.learn(
+        Task("lora", nn.ModuleDict({"drawing": drawing, "reading": reading}), batches, losses), PLAN, SHARE
+    )
+    StableDiffusionPipeline.save_lora_weights(
+        studio.folder(NAME), halved(made["drawing"]), text_encoder_lora_layers=halved(made["reading"])
+    )
     write_card(studio.folder(NAME), NAME, ABOUT, {}, ["lora", "pocket"])
 
 

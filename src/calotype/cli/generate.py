@@ -26,7 +26,11 @@ DEFAULT_MODEL = "pocket-sd"
     "-o", "--output", default="out.png", show_default=True, help="A name: {index}, {seed}, {prompt} are filled in."
 )
 @click.option(
-    "-m", "--model", default=DEFAULT_MODEL, show_default=True, help="A pocket model, a folder, or a repository."
+    "-m",
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="A pocket model, a folder, a repository, or a single file.",
 )
 @conditions
 @click.option("--image", type=FILE, help="Begin with this picture.")

@@ -20,25 +20,12 @@ from calotype.core.names import component_class
 from calotype.core.pickles import PickledFile
 from calotype.core.tensors import SafetensorsFile, Stored, WeightFile
 from calotype.core.weights import Rules, gather, slots
+from calotype.models.original_files import contents
 from calotype.pipelines.auto import FAMILIES
 
 PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 WEIGHTS = (".safetensors", *PICKLES)
 CONFIG = "config.json"
-
-# the first pattern that a key of a lone file matches says what it is
-KINDS = {
-    r"^conditioner\.embedders\.1\.": "stable-diffusion-xl, original file",
-    r"^cond_stage_model\.model\.": "stable-diffusion 2, original file",
-    r"^(cond_stage_model\.transformer|model\.diffusion_model)\.": "stable-diffusion, original file",
-    r"(\.lora_(A|B|up|down)\.|^lora_unet_)": "LoRA",
-    r"^(controlnet_cond_embedding|control_model)\.": "ControlNet",
-    r"^(emb_params|string_to_param|<.*>)$": "textual inversion",
-    r"^(time_embedding|add_embedding)\.": "UNet",
-    r"^(quant_conv|encoder\.conv_in)\.": "autoencoder",
-    r"^vision_model\.": "CLIP vision encoder",
-    r"^text_model\.": "CLIP text encoder",
-}
 
 
 def inspected(path: Path) -> dict[str, Any]:
@@ -129,9 +116,7 @@ def _file(path: Path) -> dict[str, Any]:
     if any(dangers.values()):
         return unsafe | {"pickles": dangers, "bytes": path.stat().st_size}
     file = PickledFile(path) if dangers else SafetensorsFile(path)
-    keys = file.stored()
-    family = next((name for pattern, name in KINDS.items() if any(re.search(pattern, key) for key in keys)), None)
-    facts = unsafe | {"family": family, **_weights([file]), "pickles": dangers}
+    facts = unsafe | {"family": contents(file).kind, **_weights([file]), "pickles": dangers}
     config = path.with_name(CONFIG)
     if not config.is_file() or "-of-" in path.name:
         return facts

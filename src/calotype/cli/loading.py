@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
 
+from calotype.adapters.single_file import family_class
 from calotype.cli.request import Request
-from calotype.core.errors import InvalidArgument, MissingFile
+from calotype.core.errors import InvalidArgument
+from calotype.core.links import names_a_file
 from calotype.core.names import component_class
 from calotype.pipelines import auto
 
 
 def loaded(request: Request) -> Any:
     """The pipeline for the task, on its device and in its type."""
-    if os.path.isfile(request.model):
-        fix = "Single files are not read yet: give the folder of a pipeline."
-        raise MissingFile(f"-m {request.model}", "a folder or a repository on the Hub", "a file", fix)
     task = auto.AutoPipelineForInpainting if request.mask else auto.AutoPipelineForImage2Image
     device = device_for(request.device)
     dtype = request.dtype or ("float32" if device.type == "cpu" else "float16")
     options = {"revision": request.revision, "variant": request.variant}
-    pipe = (task if request.image else auto.AutoPipelineForText2Image).from_pretrained(
-        request.model, torch_dtype=getattr(torch, dtype), **{key: value for key, value in options.items() if value}
-    )
+    chosen = task if request.image else auto.AutoPipelineForText2Image
+    load: Any = chosen.from_pretrained
+    if names_a_file(request.model):
+        load = chosen.class_for(family_class(request.model, options), request.model).from_single_file  # pyright: ignore
+    given = {key: value for key, value in options.items() if value}
+    pipe = load(request.model, torch_dtype=getattr(torch, dtype), **given)
     if request.scheduler:
         scheduler = component_class("diffusers", f"{request.scheduler}Scheduler", "--scheduler")
         pipe.scheduler = scheduler.from_config(pipe.scheduler.config)

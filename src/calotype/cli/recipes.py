@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import os
 import platform
+import re
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
@@ -17,6 +18,7 @@ from calotype.cli.needed import files_of
 from calotype.cli.request import Request
 from calotype.core.digests import known_sha256
 from calotype.core.files import HubOptions, open_source
+from calotype.core.links import names_a_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,7 +65,11 @@ def recipe(
 
 
 def _model_facts(pipe: Any, request: Request) -> dict[str, Any]:
-    """The name of a model, a folder's own without the path to it or a repository's with its commit; its weights."""
+    """The name of a model, a folder's or a file's without the path or a repository's with its commit; its weights."""
+    if names_a_file(request.model):
+        path = Path(pipe.name_or_path)
+        name = re.sub(r"[^A-Za-z0-9_.-]", "-", path.name).lstrip("._-")[:90] or "file"
+        return {"model": name, "files": {name: known_sha256(path)}}
     source = open_source(request.model, HubOptions(revision=request.revision, local_files_only=True))
     weights = [
         name

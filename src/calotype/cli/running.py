@@ -24,6 +24,7 @@ from calotype.cli.verbs import DEADLINE
 from calotype.core import progress
 from calotype.core.errors import DeadlinePassed, InvalidArgument
 from calotype.core.files import HubOptions, open_source
+from calotype.core.links import names_a_file
 from calotype.core.picture_files import picture_bytes, recipe_options
 
 
@@ -102,8 +103,11 @@ def same(then: Mapping[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 
 def pinned(request: Request, facts: Mapping[str, Any]) -> Request:
     """The same request, with what was left open as it turned out: whoever goes on elsewhere or later does the same."""
-    source = open_source(request.model, HubOptions(revision=request.revision, local_files_only=True))
-    here = source.repository is None and source.folder == Path(request.model)
+    if names_a_file(request.model):
+        here = Path(request.model).is_file()
+    else:
+        source = open_source(request.model, HubOptions(revision=request.revision, local_files_only=True))
+        here = source.repository is None and source.folder == Path(request.model)
     return replace(
         request,
         model=os.path.abspath(request.model) if here else request.model,

@@ -13,13 +13,19 @@ from urllib.parse import unquote, urlsplit
 from calotype.core.errors import InvalidArgument, MissingFile, UnsafeFile
 from calotype.core.files import HUB_NAMES, HubOptions, open_source
 
+SCHEMES = ("https://", "http://")
 LINK = re.compile(r"/([^/]+/[^/]+)/(?:blob|resolve|raw)/([^/]+)/(.+)")
+
+
+def names_a_file(model: str) -> bool:
+    """Whether a model's name is the path or the link of a file."""
+    return os.path.isfile(model) or model.lower().startswith(SCHEMES)
 
 
 def linked_file(link_or_path: Any, options: Mapping[str, Any], suffixes: tuple[str, ...]) -> Path:
     """Where a file that a path or a link names is on this machine; it ends as files of its kind do."""
     told = os.fspath(link_or_path) if isinstance(link_or_path, (str, os.PathLike)) else repr(link_or_path)
-    if not told.lower().startswith(("https://", "http://")):
+    if not told.lower().startswith(SCHEMES):
         path = Path(told)
         if not path.is_file():
             found = "a folder" if path.is_dir() else "nothing"
@@ -31,7 +37,7 @@ def linked_file(link_or_path: Any, options: Mapping[str, Any], suffixes: tuple[s
     if parts.hostname not in _hub_hosts() or link is None:
         example = "https://<the Hub>/owner/model/blob/main/file.safetensors"
         raise InvalidArgument(told, f"a path, or a link such as {example}", "another address", "Download it yourself.")
-    if not told.endswith(suffixes):
+    if not parts.path.endswith(suffixes):
         raise InvalidArgument(told, f"a file that ends in {', '.join(suffixes)}", "another")
     repository, revision, name = (unquote(part) for part in link.groups())
     hub = HubOptions(**{key: value for key, value in options.items() if key in HUB_NAMES and key != "subfolder"})
@@ -54,5 +60,4 @@ def _hub_hosts() -> set[str | None]:
     """Where links to the Hub lead: its own addresses, and the mirror that is in use."""
     from huggingface_hub import constants
 
-    home = urlsplit(constants._HF_DEFAULT_ENDPOINT).hostname
-    return {home, urlsplit(constants.ENDPOINT).hostname, "hf.co"}
+    return {urlsplit(place).hostname for place in (constants._HF_DEFAULT_ENDPOINT, constants.ENDPOINT)}

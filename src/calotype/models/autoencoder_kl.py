@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from calotype.core.config import register_to_config
-from calotype.core.model import ModelMixin
 from calotype.core.outputs import BaseOutput
 from calotype.models.layers.switches import WithAttention
+from calotype.models.single_file import SingleFile
 from calotype.models.vae import Decoder, Encoder, Shape
 from calotype.ops.gaussian import DiagonalGaussianDistribution
 from calotype.ops.random import Generators
@@ -36,9 +36,10 @@ class DecoderOutput(BaseOutput):
     sample: Tensor  # (batch, channels, height, width), in [-1, 1] or a little beyond
 
 
-class AutoencoderKL(WithAttention, ModelMixin):
+class AutoencoderKL(WithAttention, SingleFile):
     """Pixels to a normal distribution of latents and back."""
 
+    component = "vae"
     also_known = frozenset({"latent_rgb"})  # what previews are painted with
 
     @register_to_config

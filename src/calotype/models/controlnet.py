@@ -18,6 +18,7 @@ from calotype.core.outputs import BaseOutput
 from calotype.core.schema import Count
 from calotype.models.layers.conditioning import Conditioned
 from calotype.models.layers.switches import WithAttention
+from calotype.models.single_file import SingleFile
 from calotype.models.unet import UNet2DConditionModel, as_scores
 from calotype.models.unet_blocks import Told
 from calotype.models.unet_layout import Layout, per_level
@@ -69,8 +70,10 @@ class ControlNetConditioningEmbedding(nn.Module):
         return self.conv_out(seen)
 
 
-class ControlNetModel(Conditioned, WithAttention):
+class ControlNetModel(Conditioned, WithAttention, SingleFile):
     """Reads a hint beside the latents, the time and the words; says what the UNet shall add to what it sees."""
+
+    component = "controlnet"
 
     @register_to_config
     def __init__(

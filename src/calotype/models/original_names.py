@@ -22,6 +22,7 @@ class Way:
     shape: Callable[[Shape], Shape] = lambda shape: shape
     read: Callable[[Tensor], Tensor] = lambda tensor: tensor
     write: Callable[[Sequence[Tensor]], Tensor] = lambda tensors: tensors[0]
+    place: int = 0  # among those that make an original one
 
 
 def _third(i: int, tensor: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ AS_IS = Way()
 FLAT = Way(lambda shape: shape[:2], lambda t: t.flatten(1), lambda own: own[0][:, :, None, None])
 TURNED = Way(lambda shape: shape[::-1], lambda t: t.t().contiguous(), lambda own: own[0].t())
 # query, key and value on top of each other
-THIRDS = [Way(_third_of, partial(_third, i), torch.cat) for i in range(3)]
+THIRDS = [Way(_third_of, partial(_third, i), lambda own: torch.cat([*own]), i) for i in range(3)]
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,21 @@ from calotype.models.original_yaml import config_of, read_original
 logger = logging.getLogger("calotype.models.single_file")
 
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
-SINGLE_NAMES = ("config", "original_config", "extract_ema")
+SINGLE_NAMES = (
+    *HUB_NAMES,
+    *(name for name in LOADING_NAMES if name != "variant"),
+    "config",
+    "original_config",
+    "extract_ema",
+)
 
 
 def opened(link_or_path: Any, options: Mapping[str, Any]) -> WeightFile:
     """The file that a path or a link names, or tensors by name, found to be finite numbers."""
     if isinstance(link_or_path, Mapping):
+        odd = next((key for key, value in link_or_path.items() if not isinstance(value, Tensor)), None)
+        if odd is not None:
+            raise InvalidArgument(f"the state dict, key {odd!r}", "a tensor", type(link_or_path[odd]).__name__)
         return GivenTensors(link_or_path)
     path = linked_file(link_or_path, options, SUFFIXES)
     check_permission(path, options.get("use_safetensors"))
@@ -90,7 +99,11 @@ def network_of(
 
 def shipped_config(found: Contents, name: str) -> dict[str, Any]:
     """The config of a component of this family; a UNet takes as many channels as the file's."""
-    config = dict(NETWORKS[found.family or SD][name])
+    family = found.family or SD
+    if name not in NETWORKS.get(family, {}):
+        known = "a network whose config ships with calotype"
+        raise InvalidArgument("config", f"one, as this is not {known}", "None", f"It looks like {family}.")
+    config = dict(NETWORKS[family][name])
     return config | ({"in_channels": found.channels} if name == "unet" and found.channels else {})
 
 
@@ -103,7 +116,7 @@ class SingleFile(ModelMixin):
     def from_single_file(cls, pretrained_model_link_or_path_or_dict: Any = None, **kwargs: Any) -> Any:
         """The network in an original checkpoint, or in a file of its own; keywords change its config."""
         refuse_code(kwargs)
-        known = (*HUB_NAMES, *LOADING_NAMES, *SINGLE_NAMES, *cls.init_names())
+        known = (*SINGLE_NAMES, *cls.init_names())
         refuse_unknown(kwargs, known, f"{cls.__name__}.from_single_file")
         file = opened(pretrained_model_link_or_path_or_dict, kwargs)
         found = recognised(file)
@@ -121,7 +134,8 @@ class SingleFile(ModelMixin):
             return shipped_config(found, cls.component)
         if isinstance(config, Mapping):
             return config
-        source, _ = locate(config, {key: kwargs[key] for key in HUB_NAMES if key in kwargs})
+        hub = {key: kwargs[key] for key in HUB_NAMES if key in kwargs and key != "revision"}  # that is the file's
+        source, _ = locate(config, hub)
         inner = source.sub(cls.component)
         return cls.read_config(inner if inner.has(cls.config_name) else source)
 
@@ -130,9 +144,7 @@ class SingleFile(ModelMixin):
         write_single_file(path, spelt(self, Part("", self.component)), {})
 
 
-def write_single_file(
-    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
-) -> None:
+def write_single_file(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a single file."""
     target = Path(path)
     if target.suffix != ".safetensors":

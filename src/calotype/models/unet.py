@@ -17,6 +17,7 @@ from calotype.models.layers.activations import activation
 from calotype.models.layers.conditioning import Conditioned
 from calotype.models.layers.embeddings import ImageHintTimeEmbedding
 from calotype.models.layers.switches import WithAttention
+from calotype.models.single_file import SingleFile
 from calotype.models.unet_blocks import Told
 from calotype.models.unet_layout import Layout, per_level
 
@@ -41,8 +42,10 @@ class FreeU:
         return {0: (self.s1, self.b1), 1: (self.s2, self.b2)}.get(index)
 
 
-class UNet2DConditionModel(Conditioned, WithAttention):
+class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
     """Predicts the noise (or what the scheduler asks for) in latents, given a timestep and the words' states."""
+
+    component = "unet"
 
     @register_to_config
     def __init__(

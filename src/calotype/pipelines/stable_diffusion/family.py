@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from calotype.adapters.lora_families import StableDiffusionLoraLoaderMixin
+from calotype.adapters.single_file import SingleFilePipeline
 from calotype.adapters.textual_inversion import TextualInversionLoaderMixin
 from calotype.core.config import register_to_config
 from calotype.core.errors import InvalidArgument
@@ -30,11 +31,17 @@ TRAINED_WITH = {"steps_offset": 1, "clip_sample": False, "skip_prk_steps": True}
 
 
 class StableDiffusion(
-    StableDiffusionLoraLoaderMixin, LatentDiffusion, DiffusionPipeline, TextualInversionLoaderMixin, Switches
+    StableDiffusionLoraLoaderMixin,
+    LatentDiffusion,
+    DiffusionPipeline,
+    TextualInversionLoaderMixin,
+    SingleFilePipeline,
+    Switches,
 ):
     """A CLIP text encoder, a conditional UNet and a VAE, with an optional safety checker."""
 
     model_cpu_offload_seq = "text_encoder->image_encoder->unet->vae"
+    single_file_families = ("stable-diffusion",)
     _optional_components: ClassVar[list[str]] = ["safety_checker", "feature_extractor", "image_encoder"]
     _exclude_from_cpu_offload: ClassVar[list[str]] = ["safety_checker"]
     _callback_tensor_inputs: ClassVar[list[str]] = ["latents", "prompt_embeds", "negative_prompt_embeds"]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from calotype.adapters.lora_families import StableDiffusionXLLoraLoaderMixin
+from calotype.adapters.single_file import SingleFilePipeline
 from calotype.adapters.textual_inversion import TextualInversionLoaderMixin
 from calotype.core.config import register_to_config
 from calotype.core.errors import InvalidArgument
@@ -26,11 +27,17 @@ from calotype.pipelines.switches import Switches
 
 
 class StableDiffusionXL(
-    StableDiffusionXLLoraLoaderMixin, LatentDiffusion, DiffusionPipeline, TextualInversionLoaderMixin, Switches
+    StableDiffusionXLLoraLoaderMixin,
+    LatentDiffusion,
+    DiffusionPipeline,
+    TextualInversionLoaderMixin,
+    SingleFilePipeline,
+    Switches,
 ):
     """Two CLIP text encoders, of which a refiner has the second only, a UNet that is told sizes, and a VAE."""
 
     model_cpu_offload_seq = "text_encoder->text_encoder_2->image_encoder->unet->vae"
+    single_file_families = ("stable-diffusion-xl", "stable-diffusion-xl-refiner")
     _optional_components: ClassVar[list[str]] = [
         "tokenizer",
         "tokenizer_2",

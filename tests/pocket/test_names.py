@@ -1,0 +1,47 @@
+"""Pocket models go by bare names, and by nothing that could be meant as a path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import calotype
+from calotype.core.pocket import SHELF, pocket_folder, pocket_names
+
+MOST = 25e6  # bytes in the wheel
+
+
+def test_every_pocket_model_is_a_folder_with_a_card_that_tells_what_was_measured():
+    assert pocket_names() == ["pocket-clip", "pocket-sd"]
+    for name in pocket_names():
+        card = (SHELF / name / "README.md").read_text()
+        assert f"# {name}" in card and "| measured | |" in card
+
+
+def test_together_they_are_small_and_whole_files():
+    files = [file for file in SHELF.rglob("*") if file.is_file() and file.suffix != ".py"]
+    assert sum(file.stat().st_size for file in files) < MOST
+    assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ".txt"}
+
+
+def test_weights_are_in_half_precision():
+    for file in SHELF.rglob("*.safetensors"):
+        with open(file, "rb") as opened:
+            header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
+        assert {told["dtype"] for key, told in header.items() if key != "__metadata__"} <= {"F16", "I64"}, file
+
+
+def test_a_name_means_what_ships_whatever_lies_in_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "pocket-sd").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert calotype.UNet2DConditionModel.from_pretrained("pocket-sd", subfolder="unet").config.sample_size == 16
+    for path in ("./pocket-sd", tmp_path / "pocket-sd", Path("pocket-sd")):
+        with pytest.raises(OSError):
+            calotype.UNet2DConditionModel.from_pretrained(path, subfolder="unet")
+
+
+@pytest.mark.parametrize("name", ["pocket-sd/", "pocket-sd/unet", "../pocket/pocket-sd", "pocket", "__init__.py", ""])
+def test_other_spellings_are_no_names(name):
+    assert pocket_folder(name) is None
