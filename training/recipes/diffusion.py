@@ -26,8 +26,8 @@ PLAN = Plan(steps=60_000, batch=64, learning_rate=2e-3, weight_decay=0.01, avera
 LISTENING = 0.3  # how fast the text encoder goes on learning, beside the UNet
 ABOUT = """Stable Diffusion's architecture, small: CLIP tokenizer and text encoder, `AutoencoderKL`,
 `UNet2DConditionModel`. It draws one or two coloured shapes on a plain ground, 64 x 64 pixels, and nothing else.
-It predicts v; a tenth of the captions was dropped in training, so guidance works. Measured with guidance 4 and the default
-scheduler and steps, unless the row says something else; no prompt told a size."""
+It predicts v; a tenth of the captions was dropped in training, so guidance works. Measured with guidance 4 and
+the default scheduler and steps, unless the row says something else; no prompt told a size."""
 
 
 def make(studio: Studio) -> None:
