@@ -77,7 +77,7 @@ def test_adapters_are_small_and_load_into_the_pipeline(studio: Studio):
         name: sum(file.stat().st_size for file in studio.folder(name).glob("*.safetensors"))
         for name in (controlnet.NAME, lora.NAME, inversion.NAME)
     }
-    assert sizes[controlnet.NAME] < 5e6 and sizes[lora.NAME] < 2e5 and sizes[inversion.NAME] < 1e4
+    assert sizes[controlnet.NAME] < 5e6 and sizes[lora.NAME] < 5e5 and sizes[inversion.NAME] < 1e4
 
 
 def test_the_vision_tower_loads_beside_its_processor(studio: Studio):
