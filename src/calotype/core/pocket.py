@@ -14,4 +14,5 @@ def pocket_names() -> list[str]:
 
 def pocket_folder(name: str) -> Path | None:
     """The folder of a pocket model, if this is its bare name; an explicit path, such as ./pocket-sd, is no name."""
-    return SHELF / name if name in pocket_names() else None
+    bare = name.startswith("pocket-") and Path(name).name == name
+    return SHELF / name if bare and (SHELF / name).is_dir() else None
