@@ -6,7 +6,7 @@ PIP = .venv/bin/pip install --quiet --disable-pip-version-check --constraint con
 
 demo: .venv/library  ## a picture from a prompt
 	mkdir -p demo
-	.venv/bin/calotype generate "a red circle on a blue background" -o demo/out.png --seed 1
+	.venv/bin/calotype generate "a red circle on a blue background" -o demo/out.png --seed 1 --guidance 3
 
 test: check  ## what CI runs
 	scripts/test

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.question import QUIET, Answer, Place, ask
 
-NAMES = ("imports", "load", "lora", "step", "decode", "preview", "end_to_end", "memory")
+NAMES = ("imports", "load", "lora", "step", "decode", "preview", "end_to_end", "memory", "serve")
 
 
 def main(arguments: list[str] | None = None) -> None:

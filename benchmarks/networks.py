@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tests.tiny import END, START, byte_letters, tiny_stable_diffusion, tiny_tokenizer_folder
 
 from calotype import (
     AutoencoderKL,
@@ -19,6 +18,7 @@ from calotype import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
+from tests.tiny import END, START, byte_letters, tiny_stable_diffusion, tiny_tokenizer_folder
 
 TOKENS = 49408
 

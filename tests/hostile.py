@@ -31,7 +31,7 @@ def archive(program: bytes, data: bytes = bytes(24), **options: Any) -> bytes:
     with zipfile.ZipFile(made, "w", options.pop("compression", zipfile.ZIP_STORED)) as zipped:
         zipped.writestr("archive/data.pkl", program)
         zipped.writestr("archive/version", "3\n")
-        zipped.writestr("archive/byteorder", "little")
+        zipped.writestr("archive/byteorder", options.get("order", "little"))
         zipped.writestr("archive/data/0", data)
         if options.get("twice"):
             zipped.writestr("other/data.pkl", program)
@@ -111,6 +111,7 @@ BROKEN = {
     "HTML": (b"<!DOCTYPE html>", "starts with"),
     "tar": (tar(), "starts with"),
     "zip without a pickle": (archive(b"").replace(b"data.pkl", b"data.txt"), "found 0 in 4"),
+    "numbers the other way round": (archive(tensor_of(), order="big"), "expected little, found 'big'"),
     "two pickles": (archive(tensor_of(), twice=True), "found 2 in 5"),
     "cut archive": (archive(tensor_of())[:-30], "zip"),
     "cut pickle": (archive(tensor_of()[:-1]), "pickle"),

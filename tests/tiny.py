@@ -14,11 +14,15 @@ from torch import nn
 
 from calotype.models.autoencoder_kl import AutoencoderKL
 from calotype.models.controlnet import ControlNetModel
+from calotype.models.multilingual_clip import MultilingualCLIP
+from calotype.models.prior_transformer import PriorTransformer
 from calotype.models.safety_checker import StableDiffusionSafetyChecker
 from calotype.models.text_encoders import CLIPTextModel, CLIPTextModelWithProjection
 from calotype.models.tokenizer import CLIPTokenizer
 from calotype.models.unet import UNet2DConditionModel
 from calotype.models.vision import CLIPVisionModelWithProjection
+from calotype.models.vq_model import VQModel
+from calotype.models.xlm_roberta_tokenizer import XLMRobertaTokenizer
 from calotype.schedulers import DDIMScheduler
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -179,19 +183,24 @@ def tiny_stable_diffusion(kind: type[Any], seed: int = 0, **parts: Any) -> Any:
 POOLED, WAVES = 16, 8
 
 
+def tiny_unet_xl(seed: int = 0, refiner: bool = False) -> UNet2DConditionModel:
+    """A UNet that is told pooled states and sizes, or, as refiners are, a score."""
+    return tiny_unet(
+        seed,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=WAVES,
+        projection_class_embeddings_input_dim=POOLED + (5 if refiner else 6) * WAVES,
+        cross_attention_dim=16 if refiner else 16 + 16,
+        transformer_layers_per_block=(1, 2),
+        use_linear_projection=True,
+    )
+
+
 def tiny_stable_diffusion_xl(kind: type[Any], seed: int = 0, refiner: bool = False, **parts: Any) -> Any:
     """An SDXL pipeline of this class; a refiner has the second encoder only, and is told aesthetic scores."""
     with TemporaryDirectory() as folder:
         tokenizer = CLIPTokenizer.from_pretrained(tiny_tokenizer_folder(Path(folder) / "first"))
         tokenizer_2 = CLIPTokenizer.from_pretrained(tiny_tokenizer_folder(Path(folder) / "second", pad_token="!"))
-    told = {
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": WAVES,
-        "projection_class_embeddings_input_dim": POOLED + (5 if refiner else 6) * WAVES,
-        "cross_attention_dim": 16 if refiner else 16 + 16,
-        "transformer_layers_per_block": (1, 2),
-        "use_linear_projection": True,
-    }
     second = {"hidden_size": 16, "num_hidden_layers": 4, "projection_dim": POOLED, "hidden_act": "gelu"}
     made = {
         "vae": tiny_vae(seed, scaling_factor=0.13025),
@@ -199,13 +208,105 @@ def tiny_stable_diffusion_xl(kind: type[Any], seed: int = 0, refiner: bool = Fal
         "text_encoder_2": tiny_projecting_text_encoder(seed, **second),
         "tokenizer": None if refiner else tokenizer,
         "tokenizer_2": tokenizer_2,
-        "unet": tiny_unet(seed, **told),
+        "unet": tiny_unet_xl(seed, refiner),
         "scheduler": DDIMScheduler(beta_schedule="scaled_linear", steps_offset=1, clip_sample=False),
         **({"requires_aesthetics_score": True} if refiner else {}),
     }
+    if "ControlNet" in kind.__name__:
+        made["controlnet"] = tiny_controlnet(seed, made["unet"])
     pipe = kind(**made | parts)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+PRIOR_CONFIG: dict[str, Any] = {
+    "num_attention_heads": 2,
+    "attention_head_dim": 12,
+    "num_layers": 2,
+    "embedding_dim": 24,  # as the tiny CLIP projects
+    "num_embeddings": 77,
+}
+
+
+def tiny_prior(seed: int = 0, **config: Any) -> PriorTransformer:
+    """A prior among the tiny CLIP's embeddings, with something in every weight."""
+    torch.manual_seed(seed)
+    prior = PriorTransformer(**PRIOR_CONFIG | config)
+    for name in ("positional_embedding", "prd_embedding", "clip_mean", "clip_std"):
+        if getattr(prior, name) is not None:
+            nn.init.normal_(getattr(prior, name), std=0.3)
+    return prior.eval()
+
+
+MOVQ_CONFIG: dict[str, Any] = {
+    "block_out_channels": (32, 64),
+    "down_block_types": ("DownEncoderBlock2D", "AttnDownEncoderBlock2D"),
+    "up_block_types": ("AttnUpDecoderBlock2D", "UpDecoderBlock2D"),
+    "latent_channels": 4,
+    "num_vq_embeddings": 12,
+    "norm_type": "spatial",
+}
+
+
+def tiny_movq(seed: int = 0, **config: Any) -> VQModel:
+    """A MoVQ whose latents are half as large as the picture."""
+    torch.manual_seed(seed)
+    return VQModel(**MOVQ_CONFIG | config).eval()
+
+
+# what tells a decoder of what to draw: the embeds alone, with a hint (2.2), or with the words (2.1)
+KANDINSKY = {
+    "2.1": {"encoder_hid_dim_type": "text_image_proj", "addition_embed_type": "text_image", "cross_attention_dim": 24},
+    "2.2": {"encoder_hid_dim_type": "image_proj", "addition_embed_type": "image"},
+    "2.2 hint": {"encoder_hid_dim_type": "image_proj", "addition_embed_type": "image_hint", "in_channels": 8},
+}
+
+
+def tiny_kandinsky_unet(version: str = "2.2", seed: int = 0, **config: Any) -> UNet2DConditionModel:
+    """A decoder told of a picture by the tiny CLIP's embeddings; it predicts noise and its spread."""
+    layers = {"resnet_time_scale_shift": "scale_shift", "out_channels": 8, "encoder_hid_dim": 24}
+    down, up = (
+        ("ResnetDownsampleBlock2D", "SimpleCrossAttn{}Block2D"),
+        ("SimpleCrossAttn{}Block2D", "ResnetUpsampleBlock2D"),
+    )
+    blocks = {
+        "down_block_types": tuple(name.format("Down") for name in down),
+        "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+        "up_block_types": tuple(name.format("Up") for name in up),
+    }
+    return tiny_unet(seed, **layers | blocks | KANDINSKY[version] | config)
+
+
+MCLIP_CONFIG: dict[str, Any] = {
+    "vocab_size": 16,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 20,
+    "max_position_embeddings": 80,
+    "type_vocab_size": 1,
+    "transformerDimensions": 16,
+    "numDims": 24,
+}
+
+
+def tiny_multilingual_clip(seed: int = 0, **config: Any) -> MultilingualCLIP:
+    """A text encoder that reads what the tiny tokenizer of pieces writes."""
+    torch.manual_seed(seed)
+    return MultilingualCLIP(**MCLIP_CONFIG | config).eval()
+
+
+# pieces as SentencePiece counts them, with their log probabilities
+PIECES = [
+    *[("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("▁", -3.0), ("▁cat", -4.0), ("c", -6.0), ("a", -5.0), ("t", -5.5)],
+    *[("▁красный", -4.0), ("▁кот", -4.5), ("▁red", -4.0), (",", -3.5), ("s", -4.0), ("▁猫", -5.0)],
+]
+TINY_VOCAB = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *PIECES[3:], ("<mask>", 0.0)]
+
+
+def tiny_piece_tokenizer(**settings: Any) -> XLMRobertaTokenizer:
+    """A tokenizer of a few pieces in three languages."""
+    return XLMRobertaTokenizer(TINY_VOCAB, **{"model_max_length": 77} | settings)
 
 
 def tiny_pipeline(kind: type[Any], seed: int = 0, **parts: Any) -> Any:

@@ -21,6 +21,9 @@ def main() -> None:
     parser.add_argument("stages", nargs="*", metavar="stage", help=f"any of {', '.join(STAGES)}; all if none is named")
     parser.add_argument("--out", type=Path, default=Path("build/pocket"), help="where models and checkpoints go")
     parser.add_argument("--minutes", type=float, default=100.0, help="for the training of all stages together")
+    parser.add_argument(
+        "--from", type=Path, dest="before", help="a folder of finished models for diffusion to go on from"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, ... or auto")
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args()
@@ -31,7 +34,7 @@ def main() -> None:
     device = told.device if told.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     # a GPU waits for pictures, a CPU for itself
     workers = (os.cpu_count() or 2) - 1 if device.startswith("cuda") else 0
-    studio = Studio(told.out, torch.device(device), told.seed, told.minutes, workers)
+    studio = Studio(told.out, torch.device(device), told.seed, told.minutes, workers, told.before)
     for name in told.stages or STAGES:
         STAGES[name](studio)
 

@@ -6,6 +6,9 @@ import json
 from typing import Any
 
 from calotype import (
+    KandinskyV22CombinedPipeline,
+    KandinskyV22Pipeline,
+    KandinskyV22PriorPipeline,
     StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
@@ -13,11 +16,13 @@ from calotype import (
 from calotype.core.atomic import write_atomic
 from calotype.models.controlnet import ControlNetModel
 from training import exams
-from training.recipes import controlnet, diffusion, inversion, lora
+from training.recipes import controlnet, diffusion, inversion, ip_adapter, kandinsky, lora, prior
 from training.recipes.pocket import pocket_sd
 from training.studio import Studio, log, write_card
+from training.world import SIDE
 
 PROMPTS, FEWER = 200, 50  # for the model itself; for what it can do beside
+SQUARE = {"height": SIDE, "width": SIDE}
 
 
 def evaluate(studio: Studio) -> None:
@@ -28,13 +33,25 @@ def evaluate(studio: Studio) -> None:
         controlnet.NAME: _control(studio, pipe),
         lora.NAME: _colours(studio, pipe),
         inversion.NAME: _word(studio, pipe),
+        ip_adapter.NAME: _picture(studio, pipe),
+        kandinsky.NAME: _decoded(studio),
     }
     for name, marks in measured.items():
         for fact, mark in marks.items():
             log.info("%s: %s: %.3f", name, fact, mark)
     write_atomic(studio.folder("evaluation.json"), [json.dumps(measured, indent=2).encode()])
-    for recipe, kind in ((diffusion, "text-to-image"), (controlnet, "controlnet"), (lora, "lora"), (inversion, "word")):
-        write_card(studio.folder(recipe.NAME), recipe.NAME, recipe.ABOUT, measured[recipe.NAME], [kind, "pocket"])
+    for recipe, kind in (
+        (diffusion, "text-to-image"),
+        (controlnet, "controlnet"),
+        (lora, "lora"),
+        (inversion, "word"),
+        (ip_adapter, "ip-adapter"),
+        (kandinsky, "kandinsky"),
+    ):
+        needs = prior.NAME if recipe is kandinsky else None
+        write_card(
+            studio.folder(recipe.NAME), recipe.NAME, recipe.ABOUT, measured[recipe.NAME], [kind, "pocket"], needs
+        )
 
 
 def _drawing(pipe: Any) -> exams.Marks:
@@ -44,10 +61,9 @@ def _drawing(pipe: Any) -> exams.Marks:
         other.set_progress_bar_config(disable=True)
     return {
         **_told("one thing", exams.prompts(pipe, PROMPTS)),
-        **_told("one thing, guidance 7.5", exams.prompts(pipe, PROMPTS, guidance_scale=7.5)),
         **_told("one thing, no guidance", exams.prompts(pipe, FEWER, guidance_scale=1.0)),
         **_told("two things", exams.prompts(pipe, PROMPTS, things=2)),
-        **_told("ground, with a negative prompt", exams.negatives(pipe, FEWER)),
+        **_told("a negative prompt names the ground", exams.negatives(pipe, FEWER)),
         **_told("strength 0.3", exams.strengths(redrawn, FEWER, 0.3)),
         **_told("strength 0.9", exams.strengths(redrawn, FEWER, 0.9)),
         **_told("inpainting", exams.repainted(repainted, FEWER)),
@@ -78,6 +94,33 @@ def _word(studio: Studio, pipe: Any) -> exams.Marks:
     marks = exams.moons(pipe, FEWER)
     pipe.unload_textual_inversion()
     return {**_told("with the word", marks), **_told("without", without)}
+
+
+def _picture(studio: Studio, pipe: Any) -> exams.Marks:
+    pipe.load_ip_adapter(studio.folder(ip_adapter.NAME))
+    marks = exams.pictured(pipe, FEWER)
+    pipe.set_ip_adapter_scale(0)
+    without = exams.pictured(pipe, FEWER)
+    pipe.unload_ip_adapter()
+    return {**_told("with the picture", marks), **_told("without", without)}
+
+
+def _decoded(studio: Studio) -> exams.Marks:
+    pipe = kandinsky_of(studio)
+    return {
+        **_told("one thing", exams.prompts(pipe, PROMPTS, **SQUARE)),
+        **_told("two things", exams.prompts(pipe, FEWER, things=2, **SQUARE)),
+    }
+
+
+def kandinsky_of(studio: Studio) -> Any:
+    """The finished prior and decoder in one pipeline."""
+    first = KandinskyV22PriorPipeline.from_pretrained(studio.folder(prior.NAME))
+    then = KandinskyV22Pipeline.from_pretrained(studio.folder(kandinsky.NAME))
+    parts = {f"prior_{name}": part for name, part in first.components.items()}
+    pipe = KandinskyV22CombinedPipeline(**then.components, **parts).to(studio.device)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 def _told(kind: str, marks: exams.Marks) -> exams.Marks:

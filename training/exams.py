@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.captions import EVERYTHING, PLACES, caption, plain, with_article
-from training.judge import Verdict, judge
+from training.captions import ANYTHING, EVERYTHING, PLACES, caption, plain, with_article
+from training.judge import Verdict, judge, read
 from training.recipes.inversion import WORD
 from training.recipes.lora import OPPOSITE
 from training.world import Scene, Thing, draw, edges, mask, scene
 
 AT_ONCE = 25  # pictures in one call
-GUIDANCE = 4.0  # where nothing else is asked for: the pipeline's default, 7.5, costs small shapes some of their form
 Marks = dict[str, float]
 Pictures = NDArray[np.uint8]
 
@@ -34,12 +33,13 @@ def drawn(
 ) -> Pictures:
     """Pictures of prompts; picture i is the picture of seed i. ``more(i)`` is what the call needs for each of them."""
     pictures = list[Pictures]()
-    options = {"guidance_scale": GUIDANCE, **options}
     for first in range(0, len(prompts), AT_ONCE):
         part = list(prompts[first : first + AT_ONCE])
         seeds = list(range(first, first + len(part)))
         own = [more(place) for place in seeds] if more else []
         listed = {name: [each[name] for each in own] for name in (own[0] if own else ())}
+        if "ip_adapter_image" in listed:  # of the one adapter there is, a list for each prompt
+            listed["ip_adapter_image"] = [listed["ip_adapter_image"]]
         images = pipe(part, seeds=seeds, output_type="np", **listed, **options).images
         pictures.append((np.asarray(images) * 255).round().astype(np.uint8))
     return np.concatenate(pictures)
@@ -62,25 +62,36 @@ def prompts(pipe: Any, count: int, things: int = 1, **options: Any) -> Marks:
 
 
 def negatives(pipe: Any, count: int, **options: Any) -> Marks:
-    """How often the ground is what the prompt asks for: plainly, and where the negative prompt names the same."""
+    """Grounds that no prompt tells, and that a negative prompt then names: how often they go, at which cost."""
     scenes = unseen(count)
-    grounds = [f"on {with_article(one.ground)} background" for one in scenes]
-    asked = [plain(one) for one in scenes]
-    return {
-        "plain": judged(drawn(pipe, asked, **options), scenes)["ground"],
-        "against": judged(drawn(pipe, asked, lambda place: {"negative_prompt": grounds[place]}, **options), scenes)[
-            "ground"
-        ],
+    asked = [with_article(f"{one.things[0].colour} {one.things[0].shape}") for one in scenes]
+    plainly = drawn(pipe, asked, **options)
+    grounds = [read(picture).ground for picture in plainly]
+    unwanted = [f"on {with_article(ground)} background" for ground in grounds]
+    against = drawn(pipe, asked, lambda place: {"negative_prompt": unwanted[place]}, **options)
+    gone = [read(picture).ground != ground for picture, ground in zip(against, grounds, strict=True)]
+    before, after = judged(plainly, scenes), judged(against, scenes)
+    things = {fact: after[fact] for fact in ("colour", "shape")} | {
+        f"{fact} without it": before[fact] for fact in ("colour", "shape")
     }
+    return {"gone": float(np.mean(gone)), **things}
 
 
 def strengths(pipe: Any, count: int, strength: float, **options: Any) -> Marks:
-    """Of pictures of one scene, redrawn to the prompt of another: how many show the first, how many the second."""
+    """Pictures drawn anew to prompts that tell nothing, and to prompts of other scenes: what is left, what is new."""
     before, after = unseen(count, seed=1), unseen(count, seed=2)
     given = draw(before)
-    asked = [plain(one) for one in after]
-    pictures = drawn(pipe, asked, lambda place: {"image": Image.fromarray(given[place])}, strength=strength, **options)
-    return {"kept": judged(pictures, before)["bound"], "changed": judged(pictures, after)["bound"]}
+
+    def anew(asked: Sequence[str]) -> Pictures:
+        shown = [Image.fromarray(picture) for picture in given]
+        return drawn(pipe, asked, lambda place: {"image": shown[place]}, strength=strength, **options)
+
+    untold, told = anew([""] * count), anew([plain(one) for one in after])
+    return {
+        "kept": judged(untold, before)["bound"],
+        "ground kept against the prompt": judged(told, before)["ground"],
+        "followed": judged(told, after)["bound"],
+    }
 
 
 def repainted(pipe: Any, count: int, **options: Any) -> Marks:
@@ -131,6 +142,14 @@ def opposites(pipe: Any, count: int, **options: Any) -> Marks:
         for one in scenes
     ]
     return judged(drawn(pipe, [plain(one) for one in scenes], **options), turned)
+
+
+def pictured(pipe: Any, count: int, **options: Any) -> Marks:
+    """Whether pictures show what other pictures show, where the prompt tells nothing."""
+    scenes = unseen(count, seed=6)
+    shown = [Image.fromarray(picture) for picture in draw(scenes)]
+    asked = [with_article(ANYTHING[0])] * count
+    return judged(drawn(pipe, asked, lambda place: {"ip_adapter_image": [shown[place]]}, **options), scenes)
 
 
 def moons(pipe: Any, count: int, word: str = WORD, **options: Any) -> Marks:

@@ -12,17 +12,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calotype.models.autoencoder_kl import AutoencoderKL
 from calotype.models.tokenizer import CLIPTokenizer
-from calotype.schedulers import DDIMScheduler
+from calotype.schedulers import DDIMScheduler, DDPMScheduler
 from training.recipes.clip import read
-from training.recipes.vae import encoded
 from training.studio import Studio, as_pixels, log
 from training.trainer import Batch
 from training.world import Scene, draw
 
 Painter = Callable[[Sequence[Scene]], NDArray[np.uint8]]
 Captioner = Callable[[Scene, np.random.Generator], str]
+Encoder = Callable[[Tensor], Tensor]  # from pixels, a batch of them
 
 
 def noises() -> DDIMScheduler:
@@ -39,16 +38,19 @@ def noises() -> DDIMScheduler:
 
 
 class Shelf:
-    """Scenes, and the distributions of their latents: reckoned once, as the encoder costs more than a step."""
+    """Scenes, and what frozen networks make of their pictures: reckoned once, as that costs more than a step."""
 
-    def __init__(self, studio: Studio, vae: AutoencoderKL, scenes: Sequence[Scene], paint: Painter = draw) -> None:
+    def __init__(
+        self, studio: Studio, scenes: Sequence[Scene], encoders: Mapping[str, Encoder], paint: Painter = draw
+    ) -> None:
         self.scenes = scenes
-        parts = list[Tensor]()
+        parts = {name: list[Tensor]() for name in encoders}
         with torch.no_grad():
             for first in range(0, len(scenes), 200):
                 pixels = as_pixels(paint(scenes[first : first + 200])).to(studio.device)
-                parts.append(encoded(vae, pixels).parameters.cpu())
-        self.moments = torch.cat(parts)
+                for name, encode in encoders.items():
+                    parts[name].append(encode(pixels).cpu())
+        self.rows = {name: torch.cat(rows) for name, rows in parts.items()}
         log.info("%d scenes encoded", len(scenes))
 
     def batch(
@@ -57,10 +59,8 @@ class Shelf:
         """Some of the scenes, each told in fresh words, with a picture that hints at them if one is asked for."""
         rows = rng.integers(len(self.scenes), size=size)
         chosen = [self.scenes[row] for row in rows]
-        batch = {
-            "moments": self.moments[torch.from_numpy(rows)],
-            "ids": read(words, [tell(one, rng) for one in chosen]),
-        }
+        batch = {name: encoded[torch.from_numpy(rows)] for name, encoded in self.rows.items()}
+        batch["ids"] = read(words, [tell(one, rng) for one in chosen])
         if hint is not None:
             batch["hints"] = (as_pixels(hint(chosen)) + 1) / 2
         return batch
@@ -70,11 +70,11 @@ class Shelf:
 class Lesson:
     """How a network is asked, and how far what it tells is from the truth."""
 
-    scheduler: DDIMScheduler
+    scheduler: DDIMScheduler | DDPMScheduler
     scale: float  # of latents
 
-    def loss(self, batch: Mapping[str, Tensor], generator: torch.Generator, network: Callable[..., Any]) -> Tensor:
-        """How far ``network(noisy latents, timesteps)`` is from the true velocity.
+    def question(self, batch: Mapping[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Noisy latents, their timesteps, and the true velocity.
 
         The later a timestep, the oftener it is drawn: what captions tell is decided where there is most noise.
         """
@@ -84,5 +84,10 @@ class Lesson:
         chosen = (steps * evenly.sqrt()).long().clamp(max=steps - 1)
         fresh, noise = (torch.randn(mean.shape, generator=generator, device=mean.device) for _ in range(2))
         latents = (mean + (spread / 2).exp() * fresh) * self.scale
-        told = network(self.scheduler.add_noise(latents, noise, chosen), chosen)
-        return F.mse_loss(told.float(), self.scheduler.get_velocity(latents, noise, chosen))
+        noisy = self.scheduler.add_noise(latents, noise, chosen)
+        return noisy, chosen, self.scheduler.get_velocity(latents, noise, chosen)
+
+    def loss(self, batch: Mapping[str, Tensor], generator: torch.Generator, network: Callable[..., Any]) -> Tensor:
+        """How far ``network(noisy latents, timesteps)`` is from the truth."""
+        noisy, steps, velocity = self.question(batch, generator)
+        return F.mse_loss(network(noisy, steps).float(), velocity)

@@ -32,6 +32,7 @@ class Studio:
     seed: int = 0
     minutes: float = 100.0  # for all stages together
     workers: int = 0
+    before: Path | None = None  # finished models to go on from
 
     def learn(self, task: Task, plan: Plan, share: float) -> nn.ModuleDict:
         """Train within a share of the time, from 0 to 1; the averaged networks, on the device."""
@@ -42,6 +43,11 @@ class Studio:
         numbers = sum(parameter.numel() for parameter in task.networks.parameters())
         log.info("%s: %s parameters, at most %.1f minutes", task.name, f"{numbers:,}", plan.minutes)
         return train(task, plan, self.work / f"{task.name}.pt", self.device)
+
+    def known(self, name: str) -> Path | None:
+        """A finished thing of this name to go on from, if there is one."""
+        folder = self.before / name if self.before is not None else None
+        return folder if folder is not None and folder.is_dir() else None
 
     @property
     def work(self) -> Path:
@@ -73,9 +79,25 @@ def halved(network: nn.Module) -> Any:
     return network.to("cpu", torch.float16)
 
 
-def write_card(folder: Path, title: str, about: str, measured: Mapping[str, float | str], tags: Sequence[str]) -> None:
-    """The model card: what this is, and what was measured, whatever it was."""
-    head = ["---", "license: apache-2.0", "library_name: diffusers", "tags:", *(f"- {tag}" for tag in tags), "---"]
+def write_card(
+    folder: Path,
+    title: str,
+    about: str,
+    measured: Mapping[str, float | str],
+    tags: Sequence[str],
+    prior: str | None = None,
+) -> None:
+    """The model card: what this is, and what was measured, whatever it was; which prior belongs to it, if one does."""
+    beside = ["prior:", f"- {prior}"] if prior else []
+    head = [
+        "---",
+        "license: apache-2.0",
+        "library_name: diffusers",
+        *beside,
+        "tags:",
+        *(f"- {tag}" for tag in tags),
+        "---",
+    ]
     rows = [f"| {name} | {value if isinstance(value, str) else f'{value:.4g}'} |" for name, value in measured.items()]
     table = ["| measured | |", "| --- | --- |", *rows] if rows else []
     made = "Made by calotype's `python -m training` from pictures that a program drew: no photograph, nobody's text."

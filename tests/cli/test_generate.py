@@ -49,6 +49,27 @@ def test_the_picture_is_the_one_that_the_library_makes(run, model):
     assert np.array_equal(pixels("a.png"), np.asarray(image))
 
 
+@pytest.mark.parametrize(("syntax", "prompt"), [("a1111", "[a:the:1] (cat:1.5)"), ("compel", "a (cat)1.5")])
+def test_a_prompt_is_read_in_the_spelling_that_is_named(run, model, syntax, prompt):
+    asked = (prompt, "-m", model, *QUICK, "--seed", 7)
+    for name, more in {"read.png": ("--prompt-syntax", syntax), "letters.png": ()}.items():
+        assert run("generate", *asked, *more, "-o", name).exit_code == 0
+    assert read_recipe("read.png")["arguments"]["prompt_syntax"] == syntax
+    assert "prompt_syntax" not in read_recipe("letters.png")["arguments"]
+    pipe = calotype.AutoPipelineForText2Image.from_pretrained(model)
+    pipe.set_progress_bar_config(disable=True)
+    image = pipe(prompt, 32, 32, 2, generator=7, prompt_syntax=syntax).images[0]
+    assert np.array_equal(pixels("read.png"), np.asarray(image))
+    assert not np.array_equal(pixels("read.png"), pixels("letters.png"))
+
+
+def test_a_prompt_that_is_spelt_wrong_is_said_before_the_others_are_made(run, model):
+    Path("prompts.txt").write_text("a cat\na (cat\n")
+    done = run("generate", "--prompts", "prompts.txt", "-m", model, *QUICK, "--prompt-syntax", "a1111")
+    assert (done.exit_code, done.stdout, os.listdir()) == (2, "", ["prompts.txt"])
+    assert done.stderr.startswith("Error: prompt 2, character 3: expected ')'")
+
+
 def test_every_recipe_tells_all_and_betrays_nothing(run, model, shown):
     from_image = ("--image", shown[0], "--strength", 0.9, "--steps", 2)
     tasks = {"text": QUICK, "image": from_image, "inpaint": (*from_image, "--mask", shown[1])}
@@ -230,6 +251,8 @@ USAGE = {
     "scheduler": (("a", "--scheduler", "Magic"), "Magic"),
     "steps": (("a", "--steps", "0"), "num_inference_steps"),
     "guidance": (("a", "--guidance", "nan"), "guidance_scale"),
+    "spelling": (("a", "--prompt-syntax", "comfy"), "compel"),
+    "a bracket that does not close": (("(a", "--prompt-syntax", "a1111"), "prompt"),
     "sides": (("a", "--size", "33x32"), "33"),
     "picture is missing": (("a", "--image", "none.png"), "none.png"),
     "unknown option": (("a", "--step", "2"), "--steps"),

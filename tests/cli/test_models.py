@@ -151,6 +151,21 @@ def test_info_tells_a_folder_of_loose_files_one_by_one(run, tmp_path):
     assert "style.safetensors: LoRA" in run("models", "info", tmp_path).stdout
 
 
+def test_info_tells_networks_that_lie_beside_each_other_without_an_index(run, spoilt):
+    (spoilt / "model_index.json").unlink()
+    tensors = load_file(spoilt / "vae" / WEIGHTS["vae"])
+    del tensors["decoder.conv_in.bias"]
+    save_file(tensors, spoilt / "vae" / WEIGHTS["vae"], {"format": "pt"})
+    told = facts(run, spoilt)
+    assert (told["family"], told["class"], told["missing"]) == (None, None, ["vae: decoder.conv_in.bias"])
+    assert {name: part["class"] for name, part in told["parts"].items()} == {
+        "text_encoder": "CLIPTextModel",
+        "unet": "UNet2DConditionModel",
+        "vae": "AutoencoderKL",
+    }
+    assert told["parameters"] == sum(part["parameters"] for part in told["parts"].values())
+
+
 def test_info_refuses_what_is_no_model(run, tmp_path):
     page = tmp_path / "page.safetensors"
     page.write_bytes(b"<!DOCTYPE html>" + bytes(20))

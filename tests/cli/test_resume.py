@@ -21,6 +21,7 @@ from calotype.core.packing import read_packed, write_packed
 STATE = "out.calotype-state"
 TASKS = {
     "text": ("--size", "32x32", "--negative", "and"),
+    "spelling": ("--size", "32x32", "--negative", "[and:or:1]", "--prompt-syntax", "a1111"),
     "image": ("--image", "in.png", "--strength", "1"),
     "inpaint": ("--image", "in.png", "--mask", "mask.png"),
 }

@@ -122,3 +122,19 @@ def test_embeddings_and_what_is_pooled_of_two_encoders_are_compels(name):
     assert theirs.embeds.shape == states.shape
     assert (theirs.embeds - states).abs().max() <= 1e-5
     assert (theirs.pooled_embeds - pooled).abs().max() <= 1e-5
+
+
+@torch.no_grad()
+def test_embeddings_of_compel_for_two_encoders_make_the_same_picture_as_the_syntax():
+    pipe = tiny_stable_diffusion_xl(StableDiffusionXLPipeline)
+    prompt, unwanted = "a (cat)1.4 and hello-", "b+"
+    given = dict(height=32, width=32, num_inference_steps=2, output_type="pt", generator=0)
+    read = pipe(prompt, negative_prompt=unwanted, prompt_syntax="compel", **given).images
+    made = CompelForSDXL(pipe)(prompt, negative_prompt=unwanted)
+    embeds = dict(
+        prompt_embeds=made.embeds,
+        pooled_prompt_embeds=made.pooled_embeds,
+        negative_prompt_embeds=made.negative_embeds,
+        negative_pooled_prompt_embeds=made.negative_pooled_embeds,
+    )
+    assert (pipe(**embeds, **given).images - read).abs().max() <= 1e-5

@@ -66,7 +66,8 @@ def loaded_pair(folder: Any, kind: str, *nets: Any) -> list[Any]:
     pipes = []
     for library in (diffusers, calotype):
         loaded = [library.ControlNetModel.from_pretrained(net) for net in nets]
-        given = {"controlnet": loaded if len(loaded) > 1 else loaded[0], "safety_checker": None}
+        given = {} if "XL" in kind else {"safety_checker": None}
+        given["controlnet"] = loaded if len(loaded) > 1 else loaded[0]
         pipes.append(getattr(library, kind).from_pretrained(folder, **given))
         pipes[-1].set_progress_bar_config(disable=True)
     return pipes

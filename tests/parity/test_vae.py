@@ -92,8 +92,9 @@ def test_same_picture_there_and_back(sample_posterior: bool) -> None:
 @pytest.mark.parametrize("size", [(40, 70), (32, 33), (16, 64), (100, 50)], ids=str)
 def test_same_tiles(size: tuple[int, int]) -> None:
     ours, peer = pair()
+    ours.enable_tiling(seams=True)
+    peer.enable_tiling()
     for network in (ours, peer):
-        network.enable_tiling()
         network.enable_slicing()
     pixels, latents = torch.randn(2, 3, *size), torch.randn(2, 4, *size)
     close(ours.encode(pixels).latent_dist.mode(), peer.encode(pixels).latent_dist.mode())

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from training.judge import read
 
 from calotype.cli import verbs
 from calotype.core.picture_files import read_recipe
+from training.judge import read
 
 SHOWN = Path(__file__).parents[2] / "docs" / "pictures" / "first.png"
+README = Path(__file__).parents[2] / "README.md"
 PROMPT = "a red circle on a blue background"
 
 
@@ -36,6 +37,8 @@ def test_the_first_command_makes_what_it_says_without_a_word_about_models(run):
 def test_the_picture_in_the_readme_is_what_its_recipe_makes(run):
     recipe = read_recipe(SHOWN)
     assert (recipe["prompt"], recipe["model"], recipe["seed"]) == (PROMPT, "pocket-sd", 1)
+    assert recipe["arguments"]["guidance_scale"] == 3
+    assert f'generate "{PROMPT}" -o out.png --seed 1 --guidance 3\n' in README.read_text()
     run("replay", SHOWN, "-o", "again.png")
     again, shown = (np.asarray(Image.open(path)).astype(int) for path in ("again.png", SHOWN))
     assert abs(again - shown).max() <= 8  # levels of 255: other processors round otherwise
@@ -60,4 +63,6 @@ def test_models_tell_what_ships(run):
     assert listed["pocket-sd"]["bytes"] < 12e6 and listed["pocket-sd"]["commits"] == []
     facts = json.loads(run("models", "info", "pocket-sd", "--json").stdout)
     assert (facts["family"], facts["precision"], facts["missing"]) == ("stable-diffusion", ["float16"], [])
+    towers = json.loads(run("models", "info", "pocket-clip", "--json").stdout)
+    assert {*towers["parts"]} == {"image_encoder", "text_encoder"} and towers["missing"] == towers["faults"] == []
     assert run("models", "info", "no-such-thing").exit_code == 2

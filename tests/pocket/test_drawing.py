@@ -16,7 +16,7 @@ FEW = {"num_inference_steps": 20}  # enough to see whether a mechanism works
 def test_two_hundred_prompts_are_drawn_as_they_tell(pipe):
     marks = exams.prompts(pipe, 200)
     assert marks["colour"] >= 0.95
-    assert marks["shape"] >= 0.88  # measured: 0.905; other processors may round a few pictures over the edge
+    assert marks["shape"] >= 0.90
     assert marks["bound"] >= 0.85
 
 
@@ -27,13 +27,28 @@ def test_pictures_of_other_prompts_do_not_pass(pipe):
 
 
 def test_guidance_makes_more_of_them_right(pipe):
-    with_it, without = (exams.prompts(pipe, 50, guidance_scale=scale, **FEW) for scale in (exams.GUIDANCE, 1.0))
-    assert with_it["bound"] >= without["bound"] + 0.1
+    with_it, without = (exams.prompts(pipe, 50, things=2, guidance_scale=scale, **FEW) for scale in (7.5, 1.0))
+    assert with_it["bound"] >= 0.75 and with_it["bound"] >= without["bound"] + 0.2
+
+
+def test_a_negative_prompt_removes_what_it_names_and_nothing_where_guidance_is_off(pipe):
+    marks = exams.negatives(pipe, 16, **FEW)
+    assert marks["gone"] >= 0.7
+    assert marks["colour"] >= 0.65 and marks["shape"] >= 0.45  # of the thing, which it does not name; by chance: 0.14
+    assert exams.negatives(pipe, 4, guidance_scale=1.0, **FEW)["gone"] == 0
+
+
+def test_strength_is_how_far_a_picture_is_left(pipe):
+    redrawn = quiet(calotype.AutoPipelineForImage2Image.from_pipe(pipe))
+    little, much = (exams.strengths(redrawn, 16, strength, **FEW) for strength in (0.3, 0.9))
+    assert little["kept"] >= 0.8 and much["kept"] <= 0.2
+    assert little["ground kept against the prompt"] >= 0.5 and much["ground kept against the prompt"] <= 0.3
+    assert little["followed"] <= 0.3 and much["followed"] >= 0.6
 
 
 def test_inpainting_changes_what_is_masked_and_nothing_else(pipe):
     marks = exams.repainted(quiet(calotype.AutoPipelineForInpainting.from_pipe(pipe)), 40, **FEW)
-    assert marks["there"] >= 0.6
+    assert marks["there"] >= 0.65
     assert marks["moved"] <= 6  # levels of 255: what the autoencoder costs
 
 
@@ -46,11 +61,11 @@ def test_the_preview_of_the_last_step_shows_the_picture(pipe):
 
 
 def test_a_picture_of_a_batch_is_that_of_its_seed_alone(pipe):
-    prompts = ["a red circle on a blue background", "a black star on a white background, at the top"]
-    together = pipe(prompts, seeds=[1, 2], output_type="np", num_inference_steps=20).images
-    for place, prompt in enumerate(prompts):
-        alone = pipe(prompt, seeds=[place + 1], output_type="np", num_inference_steps=20).images[0]
-        assert abs(alone - together[place]).max() <= 1e-4
+    prompts = [exams.plain(one) for one in exams.unseen(4)]
+    together = pipe(prompts, seeds=[1, 2, 3, 4], output_type="np").images
+    for seed, prompt in enumerate(prompts, 1):
+        alone = pipe(prompt, seeds=[seed], output_type="np").images[0]
+        assert abs(alone - together[seed - 1]).max() <= 1e-5  # measured: 3e-6
 
 
 def test_the_towers_find_a_caption_its_picture():

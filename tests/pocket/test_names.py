@@ -14,7 +14,14 @@ MOST = 25e6  # bytes in the wheel
 
 
 def test_every_pocket_model_is_a_folder_with_a_card_that_tells_what_was_measured():
-    assert pocket_names() == ["pocket-clip", "pocket-sd"]
+    assert pocket_names() == [
+        "pocket-clip",
+        "pocket-controlnet-edges",
+        "pocket-inversion-moon",
+        "pocket-ip-adapter",
+        "pocket-lora-opposites",
+        "pocket-sd",
+    ]
     for name in pocket_names():
         card = (SHELF / name / "README.md").read_text()
         assert f"# {name}" in card and "| measured | |" in card

@@ -23,21 +23,30 @@ TEXT2IMG, IMG2IMG, INPAINT = (
     "StableDiffusionImg2ImgPipeline",
     "StableDiffusionInpaintPipeline",
 )
-CONTROLLED = (HINTED, HINTED_IMG2IMG, HINTED_INPAINT) = (
+CONTROLLED = (HINTED, HINTED_IMG2IMG, HINTED_INPAINT, *HINTED_XL) = (
     "StableDiffusionControlNetPipeline",
     "StableDiffusionControlNetImg2ImgPipeline",
     "StableDiffusionControlNetInpaintPipeline",
+    "StableDiffusionXLControlNetPipeline",
+    "StableDiffusionXLControlNetImg2ImgPipeline",
+    "StableDiffusionXLControlNetInpaintPipeline",
 )
+HINTED_XL_TEXT2IMG, HINTED_XL_IMG2IMG, HINTED_XL_INPAINT = HINTED_XL
 XL = (XL_TEXT2IMG, XL_IMG2IMG, XL_INPAINT) = (
     "StableDiffusionXLPipeline",
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionXLInpaintPipeline",
 )
+EVERY_XL = (*XL, *HINTED_XL)
 EVERY = (TEXT2IMG, IMG2IMG, INPAINT, *CONTROLLED, *XL)
-PLANNED = (TEXT2IMG, IMG2IMG, INPAINT, HINTED, *XL)
-FROM_IMAGE = (IMG2IMG, INPAINT, HINTED_IMG2IMG, HINTED_INPAINT, XL_IMG2IMG, XL_INPAINT)
-FROM_MASK = (INPAINT, HINTED_INPAINT, XL_INPAINT)
+PLANNED = (TEXT2IMG, IMG2IMG, INPAINT, HINTED, HINTED_XL_TEXT2IMG, *XL)
+FROM_MASK = (INPAINT, HINTED_INPAINT, XL_INPAINT, HINTED_XL_INPAINT)
+FROM_IMAGE = (IMG2IMG, HINTED_IMG2IMG, XL_IMG2IMG, HINTED_XL_IMG2IMG, *FROM_MASK)
 SIZED = (TEXT2IMG, INPAINT, *CONTROLLED, XL_TEXT2IMG, XL_INPAINT)
+SCORED = (XL_IMG2IMG, XL_INPAINT, HINTED_XL_IMG2IMG, HINTED_XL_INPAINT)
+BESIDE_IMAGE = (HINTED_IMG2IMG, HINTED_INPAINT, HINTED_XL_IMG2IMG, HINTED_XL_INPAINT)
+UNLIKE = (*XL, HINTED_XL_TEXT2IMG, HINTED_XL_IMG2IMG)  # the half to steer away from may be told other sizes
+LATE = (XL_IMG2IMG, XL_INPAINT, HINTED_XL_INPAINT)
 
 
 def rgb(width=32, height=32, mode="RGB"):
@@ -66,7 +75,7 @@ ROWS = [
     *wrong("width", [0, -8, 33, "32", 2**40, {}], SIZED),
     *wrong("num_inference_steps", [0, -3, 2.5, None, "20", True, 1001, 10**9, NAN]),
     *wrong("guidance_scale", [NAN, INF, -INF, "7.5", None, [7.5]]),
-    *wrong("guidance_rescale", [NAN, -0.1, 1.5, "1"], (TEXT2IMG, *XL)),
+    *wrong("guidance_rescale", [NAN, -0.1, 1.5, "1"], (TEXT2IMG, *XL, HINTED_XL_INPAINT)),
     *wrong("num_images_per_prompt", [0, -1, 1.5, "2", None]),
     *wrong("eta", [NAN, INF, -1, "0"]),
     *wrong("strength", [NAN, -0.1, 1.01, "0.5", None, INF], FROM_IMAGE),
@@ -114,38 +123,40 @@ ROWS = [
     *wrong("masked_image_latents", [embeds(1, 4, 3, 3), embeds(3, 4, 16, 16), "x"], (INPAINT,)),
     *(
         row
-        for name, kinds in (("image", (HINTED,)), ("control_image", (HINTED_IMG2IMG, HINTED_INPAINT)))
+        for name, kinds in (("image", (HINTED, HINTED_XL_TEXT2IMG)), ("control_image", BESIDE_IMAGE))
         for row in [
             *wrong(name, [None, [], "hint.png", 3, [rgb(), None], [rgb()] * 2, torch.zeros(1, 4, 32, 32), np.full((32, 32, 3), 7.0)], kinds),
             *wrong(name, [cut_short()], kinds, CorruptFile),
             *wrong(name, [torch.full((1, 3, 32, 32), NAN)], kinds, NotFinite),
         ]
     ),
-    (HINTED, {"image": rgb(1, 1), "height": None, "width": None}, InvalidArgument, ["image", "1x1"]),
-    ((HINTED_IMG2IMG, HINTED_INPAINT), {"control_image": rgb(48, 40), "height": None, "width": None}, InvalidArgument, ["control_image", "32x32", "48x40"]),
-    (HINTED_INPAINT, {"control_image": rgb(48, 40), "padding_mask_crop": 4, "output_type": "pil"}, InvalidArgument, ["control_image", "32x32", "48x40"]),
-    (HINTED_INPAINT, {"control_image": torch.zeros(1, 3, 32, 32), "padding_mask_crop": 4, "output_type": "pil"}, InvalidArgument, ["control_image", "PIL", "Tensor"]),
+    ((HINTED, HINTED_XL_TEXT2IMG), {"image": rgb(1, 1), "height": None, "width": None}, InvalidArgument, ["image", "1x1"]),
+    (BESIDE_IMAGE, {"control_image": rgb(48, 40), "height": None, "width": None}, InvalidArgument, ["control_image", "32x32", "48x40"]),
+    ((HINTED_INPAINT, HINTED_XL_INPAINT), {"control_image": rgb(48, 40), "padding_mask_crop": 4, "output_type": "pil"}, InvalidArgument, ["control_image", "32x32", "48x40"]),
+    ((HINTED_INPAINT, HINTED_XL_INPAINT), {"control_image": torch.zeros(1, 3, 32, 32), "padding_mask_crop": 4, "output_type": "pil"}, InvalidArgument, ["control_image", "PIL", "Tensor"]),
     *wrong("controlnet_conditioning_scale", [NAN, INF, "1", None, [], [1.0, 0.5], [NAN], [[1.0]], True], CONTROLLED),
     *wrong("control_guidance_start", [NAN, -0.1, 1.1, 1.0, "0", None, [], [0.0, 0.5], [None]], CONTROLLED),
     *wrong("control_guidance_end", [NAN, -0.1, 1.1, 0.0, "1", None, [], [0.5, 1.0], [None]], CONTROLLED),
     (CONTROLLED, {"control_guidance_start": 0.6, "control_guidance_end": 0.4}, InvalidArgument, ["control_guidance_start", "0.6", "control_guidance_end", "0.4"]),
     *wrong("guess_mode", [1, "yes", None], CONTROLLED),
-    *wrong("prompt_2", [[], 3, [1], ["a", "b"], b"x", "\ud800"], XL),
-    *wrong("negative_prompt_2", [[], 3, [1], ["a", "b"], b"x"], XL),
-    (XL, {"prompt": None, "prompt_2": "x"}, InvalidArgument, ["prompt", "neither"]),
-    (XL, {"prompt": None, "prompt_2": "x", **BOTH}, InvalidArgument, ["prompt_2", "prompt_embeds", "both"]),
-    (XL, {"prompt": None, "prompt_embeds": embeds(1, 77, 32)}, InvalidArgument, ["pooled_prompt_embeds"]),
-    (XL, {"pooled_prompt_embeds": embeds(1, 16)}, InvalidArgument, ["prompt_embeds", "pooled_prompt_embeds"]),
-    (XL, {"negative_prompt_embeds": embeds(1, 77, 32)}, InvalidArgument, ["negative_pooled_prompt_embeds"]),
-    *[(XL, {"prompt": None, **BOTH, "pooled_prompt_embeds": pooled}, InvalidArgument, ["pooled_prompt_embeds"]) for pooled in (embeds(1, 15), embeds(2, 16), embeds(16), "x")],
-    (XL, {"prompt": None, **BOTH, "pooled_prompt_embeds": embeds(1, 16, value=NAN)}, NotFinite, ["pooled_prompt_embeds"]),
-    *wrong("denoising_end", [NAN, -0.1, 1.1, "0.5", True, 0], XL),
-    *wrong("denoising_start", [NAN, -0.1, 1.1, "0.5", True, 1], (XL_IMG2IMG, XL_INPAINT)),
-    ((XL_IMG2IMG, XL_INPAINT), {"denoising_start": 0.8, "denoising_end": 0.2}, InvalidArgument, ["denoising_start", "0.8", "denoising_end", "0.2"]),
-    *[row for name in ("original_size", "target_size", "negative_original_size", "negative_target_size") for row in wrong(name, [3, (1,), (1, 2, 3), ("a", "b"), (NAN, 1), (-1, 5), "64"], XL)],
-    *[row for name in ("crops_coords_top_left", "negative_crops_coords_top_left") for row in wrong(name, [None, 3, (1,), ("a", "b"), (INF, 1)], XL)],
-    *wrong("aesthetic_score", [NAN, "6", None], (XL_IMG2IMG, XL_INPAINT)),
-    *wrong("negative_aesthetic_score", [NAN, "6", None], (XL_IMG2IMG, XL_INPAINT)),
+    *wrong("prompt_2", [[], 3, [1], ["a", "b"], b"x", "\ud800"], EVERY_XL),
+    *wrong("negative_prompt_2", [[], 3, [1], ["a", "b"], b"x"], EVERY_XL),
+    (EVERY_XL, {"prompt": None, "prompt_2": "x"}, InvalidArgument, ["prompt", "neither"]),
+    (EVERY_XL, {"prompt": None, "prompt_2": "x", **BOTH}, InvalidArgument, ["prompt_2", "prompt_embeds", "both"]),
+    (EVERY_XL, {"prompt": None, "prompt_embeds": embeds(1, 77, 32)}, InvalidArgument, ["pooled_prompt_embeds"]),
+    (EVERY_XL, {"pooled_prompt_embeds": embeds(1, 16)}, InvalidArgument, ["prompt_embeds", "pooled_prompt_embeds"]),
+    (EVERY_XL, {"negative_prompt_embeds": embeds(1, 77, 32)}, InvalidArgument, ["negative_pooled_prompt_embeds"]),
+    *[(EVERY_XL, {"prompt": None, **BOTH, "pooled_prompt_embeds": pooled}, InvalidArgument, ["pooled_prompt_embeds"]) for pooled in (embeds(1, 15), embeds(2, 16), embeds(16), "x")],
+    (EVERY_XL, {"prompt": None, **BOTH, "pooled_prompt_embeds": embeds(1, 16, value=NAN)}, NotFinite, ["pooled_prompt_embeds"]),
+    *wrong("denoising_end", [NAN, -0.1, 1.1, "0.5", True, 0], (*XL, HINTED_XL_TEXT2IMG, HINTED_XL_INPAINT)),
+    *wrong("denoising_start", [NAN, -0.1, 1.1, "0.5", True, 1], LATE),
+    (LATE, {"denoising_start": 0.8, "denoising_end": 0.2}, InvalidArgument, ["denoising_start", "0.8", "denoising_end", "0.2"]),
+    *[row for name in ("original_size", "target_size") for row in wrong(name, [3, (1,), (1, 2, 3), ("a", "b"), (NAN, 1), (-1, 5), "64"], EVERY_XL)],
+    *[row for name in ("negative_original_size", "negative_target_size") for row in wrong(name, [3, (1,), (1, 2, 3), ("a", "b"), (NAN, 1), (-1, 5), "64"], UNLIKE)],
+    *wrong("crops_coords_top_left", [None, 3, (1,), ("a", "b"), (INF, 1)], EVERY_XL),
+    *wrong("negative_crops_coords_top_left", [None, 3, (1,), ("a", "b"), (INF, 1)], UNLIKE),
+    *wrong("aesthetic_score", [NAN, "6", None], SCORED),
+    *wrong("negative_aesthetic_score", [NAN, "6", None], SCORED),
     *wrong("latents", [embeds(1, 3, 16, 16), embeds(2, 4, 16, 16), embeds(4), np.zeros((1, 4, 16, 16)), 3], (XL_IMG2IMG,)),
 ]  # fmt: skip
 CASES = [(kind, *row[1:]) for row in ROWS for kind in ((row[0],) if isinstance(row[0], str) else row[0])]

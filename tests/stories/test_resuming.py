@@ -29,6 +29,7 @@ KINDS = [
     "StableDiffusionXLPipeline",
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionXLInpaintPipeline",
+    "StableDiffusionXLControlNetPipeline",
 ]
 SCHEDULERS = sorted(
     name for name in calotype.__all__ if name.endswith("Scheduler") and not name.startswith(("FlowMatch", "UnCLIP"))

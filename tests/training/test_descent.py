@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+
 from training.descent import SIDE, Descent
 from training.trainer import Batch, Losses, Plan, Task, train
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+
 from training.judge import judge, read
 from training.world import COLOURS, SHAPES, SIZES, Scene, Thing, draw, scene
 

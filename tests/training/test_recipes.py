@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from training.recipes import RECIPES, clip, controlnet, diffusion, inversion, lora, vae
-from training.recipes.clip import pixels, twin
-from training.recipes.vae import CUT, cut
-from training.studio import Studio, as_pictures, as_pixels
-from training.world import SIDE, draw, scene
 
 from calotype import ControlNetModel, StableDiffusionControlNetPipeline, StableDiffusionPipeline
 from calotype.models.image_processor import CLIPImageProcessor
 from calotype.models.vision import CLIPVisionModelWithProjection
 from training import evaluate as evaluation
+from training import exams
+from training.recipes import RECIPES, clip, controlnet, diffusion, inversion, ip_adapter, kandinsky, lora, prior, vae
+from training.recipes.clip import pixels, twin
+from training.recipes.vae import CUT, cut
+from training.studio import Studio, as_pictures, as_pixels
+from training.world import SIDE, draw, scene
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +27,12 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     made = Studio(tmp_path_factory.mktemp("pocket"), torch.device("cpu"), minutes=1e-9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vae, "MEASURED", 20)
+        patch.setattr(exams, "drawn", partial(exams.drawn, num_inference_steps=4))
         for name in ("PROMPTS", "FEWER"):
             patch.setattr(evaluation, name, 1)
-        for recipe in (diffusion, controlnet, lora, inversion):
+        for recipe in (diffusion, controlnet, lora, inversion, ip_adapter, prior, kandinsky):
             patch.setattr(recipe, "SCENES", 40)
-        for recipe in (clip, diffusion, controlnet, lora, inversion):
+        for recipe in (clip, diffusion, controlnet, lora, inversion, ip_adapter, prior, kandinsky):
             patch.setattr(recipe, "PLAN", recipe.PLAN.__class__(steps=1, batch=4))
         for make in (*RECIPES.values(), evaluation.evaluate):
             make(made)
@@ -69,6 +72,8 @@ def test_adapters_are_small_and_load_into_the_pipeline(studio: Studio):
         pipe.maybe_convert_prompt(f"a red {inversion.WORD}", pipe.tokenizer).count(inversion.WORD[:-1])
         == inversion.VECTORS
     )
+    pipe.load_ip_adapter(studio.folder(ip_adapter.NAME))
+    assert pipe.image_encoder is not None
     hinted = StableDiffusionControlNetPipeline.from_pipe(
         pipe, controlnet=ControlNetModel.from_pretrained(studio.folder(controlnet.NAME))
     )

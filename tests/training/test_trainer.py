@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from training.trainer import Batch, Losses, Plan, Task, train
 
 PLAN = Plan(steps=300, batch=16, learning_rate=5e-2, warmup=20, averaging=0.9, save_every=math.inf)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from training.captions import ANYTHING, EVERYTHING, WORDS, Told, caption, plain
 from training.vocabulary import LENGTH, tokenizer
 from training.world import (

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 LARGE = 1000  # bytes from which a file is named by its SHA-256, as large files on the Hub are
 
@@ -94,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         commit = revision if here else self.commit_of(name, revision)
         if commit is None:
             return None
-        data = self.hub.repositories[name].commits[commit].get(file)
+        data = self.hub.repositories[name].commits[commit].get(unquote(file))
         if data is None:
             return self.reply(404, b"{}", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
         facts = {"ETag": f'"{etag(data)}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}

@@ -368,7 +368,9 @@ def test_gradients_flow_after_calls_without_any(pipe):
     assert pipe.unet.conv_in.weight.grad is not None
 
 
-@pytest.mark.parametrize("offload", ["enable_model_cpu_offload", "enable_sequential_cpu_offload"])
+@pytest.mark.parametrize(
+    "offload", ["enable_model_cpu_offload", "enable_sequential_cpu_offload", "enable_group_offload"]
+)
 @pytest.mark.parametrize("before", [True, False])
 def test_adapters_follow_offloaded_layers(pipe, offload, before):
     state = lora(pipe)
@@ -376,7 +378,8 @@ def test_adapters_follow_offloaded_layers(pipe, offload, before):
     worn = call(pipe)
     if before:
         pipe.unload_lora_weights()
-    getattr(pipe, offload)(device=torch.device("cpu", 0))
+    device = "onload_device" if "group" in offload else "device"
+    getattr(pipe, offload)(**{device: torch.device("cpu", 0)})
     if before:
         pipe.load_lora_weights(state)
     assert torch.equal(call(pipe), worn)

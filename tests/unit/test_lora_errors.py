@@ -71,6 +71,18 @@ BAD = {
     ),
     "biases": ({f"{TO_Q}.diff_b": torch.ones(64)}, IncompatibleWeights, "a change of biases"),
     "embeddings": ({"bundle_emb.cat.string_to_param": torch.ones(2)}, IncompatibleWeights, "load_textual_inversion"),
+    "a textual inversion": ({"emb_params": torch.ones(1, 32)}, IncompatibleWeights, "load_textual_inversion reads it"),
+    "an IP-Adapter": (
+        {"ip_adapter.1.to_k_ip.weight": torch.ones(2, 2)},
+        IncompatibleWeights,
+        "load_ip_adapter reads it",
+    ),
+    "a ControlNet": ({"control_model.input_hint_block.0.bias": torch.ones(2)}, IncompatibleWeights, "ControlNetModel"),
+    "a checkpoint": (
+        {"first_stage_model.quant_conv.bias": torch.ones(8)},
+        IncompatibleWeights,
+        "from_single_file reads it",
+    ),
     "no up": (
         {f"{TO_Q}.lora_A.weight": torch.ones(2, 64)},
         IncompatibleWeights,

@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from calotype.core.errors import InvalidArgument
+from calotype.core.group_offload import groups_of
 from calotype.core.offload import ModelOffload, SequentialOffload, accelerator
+from tests.tiny import tiny_unet
 
 DEVICE = torch.device("cpu", 0)  # stands for an accelerator: another name, the same memory
 
@@ -39,7 +42,7 @@ def networks():
 
 def test_one_network_at_a_time_is_away(networks):
     (text, unet, vae), log = networks
-    offload = ModelOffload([text, unet, vae], DEVICE)
+    offload = ModelOffload([[text], [unet], [vae]], DEVICE)
     log.clear()
     x = torch.ones(1, 2)
     text(x), unet(x), unet(x), vae.decode(x)
@@ -53,9 +56,25 @@ def test_one_network_at_a_time_is_away(networks):
     assert log.count(("unet", "away")) == 1  # it stays for its second step
 
 
+def test_networks_of_one_turn_stay_together(networks):
+    (text, unet, vae), log = networks
+    offload = ModelOffload([[text], [unet, vae]], DEVICE)
+    log.clear()
+    x = torch.ones(1, 2)
+    text(x), vae(x), unet(x), vae(x), unet(x)
+    assert [entry for entry in log if entry[1] != "works"] == [
+        ("text", "away"),
+        ("text", "home"),
+        ("vae", "away"),
+        ("unet", "away"),
+    ]
+    offload.free()
+    assert {("vae", "home"), ("unet", "home")} <= {*log[-2:]}
+
+
 def test_removing_gives_the_methods_back(networks):
     (text, *_), log = networks
-    offload = ModelOffload([text], DEVICE)
+    offload = ModelOffload([[text]], DEVICE)
     assert "forward" in vars(text) and "decode" in vars(text)
     offload.remove()
     assert "forward" not in vars(text) and "decode" not in vars(text)
@@ -90,3 +109,41 @@ def test_a_device_is_what_was_named_or_what_the_machine_has():
     assert accelerator(None, "cpu") == torch.device("cpu")
     assert accelerator(1, "cuda") == torch.device("cuda", 1)
     assert accelerator(0, None).type == (torch.accelerator.current_accelerator() or torch.device("cpu")).type
+
+
+def test_groups_hold_each_layer_once():
+    unet = tiny_unet()
+    layers = {layer for layer in unet.modules() if [*layer.parameters(recurse=False)]}
+    for kind, size in (("leaf_level", None), ("block_level", 1), ("block_level", 2)):
+        groups = groups_of(unet, kind, size)
+        held = [layer for group in groups for layer in group.layers]
+        assert len(held) == len(layers) and {*held} == layers
+    assert [group.block for group in groups_of(unet, "block_level", 1)] == [True] * 7 + [False]
+    assert [group.block for group in groups_of(unet, "block_level", 2)] == [True] * 4 + [False]
+    named = groups_of(unet, "block_level", 1, ["mid_block"])
+    assert {*named[0].layers} <= {*unet.mid_block.modules()} and len(named) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("layer_level", None), "offload_type.*block_level, leaf_level.*'layer_level'"),
+        (("block_level", 0), "num_blocks_per_group.*found 0"),
+        (("block_level", True), "num_blocks_per_group.*True"),
+        (("block_level", 1, ["odd"]), "block_modules.*UNet2DConditionModel.*'odd'"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(options, words):
+    with pytest.raises(InvalidArgument, match=words):
+        groups_of(tiny_unet(), *options)
+
+
+def test_a_network_alone_is_offloaded_by_groups():
+    unet, given = tiny_unet(), (torch.ones(1, 4, 16, 16), 1, torch.ones(1, 3, 32))
+    with torch.no_grad():
+        expected = unet(*given).sample
+        for options in ({}, {"offload_type": "leaf_level"}, {"num_blocks_per_group": 2}):
+            unet.enable_group_offload(DEVICE, **options)
+            assert torch.equal(unet(*given).sample, expected)
+    with pytest.raises(InvalidArgument, match="offload_to_disk_path"):
+        unet.enable_group_offload(DEVICE, offload_to_disk_path="here")

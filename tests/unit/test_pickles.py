@@ -83,6 +83,22 @@ def test_what_torch_saves_is_read(tmp_path, zipped, wrap):
     assert {key: stored.shape for key, stored in file.stored().items()} == {k: tuple(t.shape) for k, t in state.items()}
 
 
+def test_what_training_wrote_beside_the_weights_is_left_alone(tmp_path):
+    state = {"a": torch.randn(3, 2)}
+    beside = {
+        "epoch": 3,
+        "global_step": 7,
+        "pytorch-lightning_version": "1.4.2",
+        "callbacks": {},
+        "lr_schedulers": [{"last_epoch": 3, "base_lrs": [1e-4]}],
+        "optimizer_states": [{"state": {0: {"step": 7, "exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 1e-4}]}],
+    }
+    torch.save({**beside, "state_dict": state}, tmp_path / "x")
+    file = PickledFile(tmp_path / "x")
+    assert file.stored().keys() == {"a"}
+    assert torch.equal(file.tensors({"a": torch.float32})["a"], state["a"])
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     Toy().save_pretrained(tmp_path, safe_serialization=False)

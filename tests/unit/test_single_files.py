@@ -81,6 +81,16 @@ def test_nine_channels_are_for_inpainting(tmp_path, base):
     assert network.config.in_channels == 9
 
 
+@pytest.mark.parametrize(("base", "scheduler"), [("SD", "DDIMScheduler"), ("XL", "EulerDiscreteScheduler")])
+def test_inpainting_is_walked_as_it_was_published(tmp_path, base, scheduler):
+    unet = originals.UNet(**{**vars(getattr(originals, base)), "entering": 9})
+    path = originals.hollow(tmp_path / "a.safetensors", (originals.sd if base == "SD" else originals.xl)(unet))
+    kind = f"StableDiffusion{'XL' if base == 'XL' else ''}InpaintPipeline"
+    pipe = getattr(calotype, kind).from_single_file(path, torch_dtype="auto", allow_nonfinite=True)
+    assert type(pipe.scheduler).__name__ == scheduler and pipe.unet.config.in_channels == 9
+    assert pipe.scheduler.config.steps_offset == 1 and pipe.scheduler.config.beta_schedule == "scaled_linear"
+
+
 @pytest.mark.parametrize("base", ["SD", "XL"])
 @pytest.mark.parametrize("prefix", ["control_model.", ""])
 def test_control_nets_of_full_size_load(tmp_path, base, prefix):
@@ -214,6 +224,21 @@ def test_faults_are_named(made, tmp_path):
         calotype.StableDiffusionControlNetPipeline.from_single_file(path, config=folder)
     with pytest.raises(InvalidArgument, match=r"\.safetensors"):
         made[0].save_single_file(tmp_path / "a.ckpt")
+
+
+def test_a_file_that_was_converted_halfway_is_read_whole(made, tmp_path):
+    pipe, folder, path = made
+    start, tensors = "model.diffusion_model.", load_file(path)
+    for theirs, ours in (
+        ("input_blocks.0.0.", "conv_in."),
+        ("out.2.", "conv_out."),
+        ("time_embed.0.", "time_embedding.linear_1."),
+    ):
+        for end in ("weight", "bias"):
+            tensors[f"{start}{ours}{end}"] = tensors.pop(f"{start}{theirs}{end}")
+    save_file(tensors, tmp_path / "a.safetensors")
+    back = calotype.StableDiffusionPipeline.from_single_file(tmp_path / "a.safetensors", config=folder)
+    assert same(pipe.unet, back.unet)
 
 
 def test_a_file_of_another_family_is_refused_by_name(made, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from training.recipes import clip, controlnet, diffusion, inversion, lora, vae
+from training.recipes import clip, controlnet, diffusion, inversion, ip_adapter, kandinsky, lora, movq, prior, vae
 from training.studio import Studio
 
 RECIPES: dict[str, Callable[[Studio], None]] = {
@@ -14,4 +14,8 @@ RECIPES: dict[str, Callable[[Studio], None]] = {
     "controlnet": controlnet.make,
     "lora": lora.make,
     "inversion": inversion.make,
+    "ip_adapter": ip_adapter.make,
+    "movq": movq.make,
+    "prior": prior.make,
+    "kandinsky": kandinsky.make,
 }

@@ -23,9 +23,9 @@ from training.world import SIDE, Scene, draw, scene
 
 NAME = "pocket-clip"
 TOLD = Told(ground=1, place=1, size=1, shape=0.85)
-SHARE = 0.08  # of the whole time
-WIDTH: dict[str, Any] = {"hidden_size": 128, "intermediate_size": 384, "num_attention_heads": 4, "projection_dim": 96}
-PLAN = Plan(steps=10_000, batch=64, learning_rate=1e-3, weight_decay=0.05, clip=1.0, averaging=0.99)
+SHARE = 0.06  # of the whole time
+WIDTH: dict[str, Any] = {"hidden_size": 128, "intermediate_size": 384, "num_attention_heads": 4, "projection_dim": 128}
+PLAN = Plan(steps=10_000, batch=64, learning_rate=1e-3, weight_decay=0.05, clip=1.0, averaging=0.99, orthogonal=True)
 PROCESSOR = CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
 ABOUT = """A text encoder and an image encoder with CLIP's architecture, trained by contrast: each caption has to find
 its picture among others, half of which differ from another one only in which thing has which colour."""
@@ -91,11 +91,17 @@ def read(words: CLIPTokenizer, texts: list[str]) -> Tensor:
 
 
 def pixels(scenes: list[Scene]) -> Tensor:
-    """Pictures as the image processor hands them to the vision tower."""
+    """Pictures of scenes as the vision tower sees them."""
+    return as_seen(as_pixels(draw(scenes)))
+
+
+def as_seen(pixels: Tensor) -> Tensor:
+    """Pictures in [-1, 1] as the image processor hands them to the vision tower."""
     means, stds = (
-        torch.tensor(values).view(3, 1, 1) for values in (PROCESSOR.config.image_mean, PROCESSOR.config.image_std)
+        torch.tensor(values, device=pixels.device).view(3, 1, 1)
+        for values in (PROCESSOR.config.image_mean, PROCESSOR.config.image_std)
     )
-    return ((as_pixels(draw(scenes)) + 1) / 2 - means) / stds
+    return ((pixels + 1) / 2 - means) / stds
 
 
 def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:

@@ -19,7 +19,7 @@ SHARE = 0.07  # of the whole time
 SCENES = 5_000
 WIDTHS = (16, 32, 64)  # of the hint's embedding; each but the first halves the side
 LITTLE = Told(ground=0.9, place=0.2, size=0.1, shape=0.4)  # the less the caption tells, the more the hint has to
-PLAN = Plan(steps=10_000, batch=32, learning_rate=1e-3, weight_decay=0.0, averaging=0.99)
+PLAN = Plan(steps=10_000, batch=32, learning_rate=1e-3, weight_decay=0.0, averaging=0.99, orthogonal=True)
 ABOUT = """A `ControlNetModel` for `pocket-sd`: it follows white outlines on black, 64 x 64 pixels."""
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from calotype.adapters.textual_inversion_files import save_words
-from training.captions import ANYTHING, Told, caption
+from training.captions import ANYTHING, WORDS, Told, caption
 from training.recipes.pocket import Teacher
 from training.studio import Studio, write_card
 from training.trainer import Batch, Losses, Plan, Task
@@ -19,16 +19,17 @@ from training.world import Scene
 NAME = "pocket-inversion-moon"
 WORD = "<moon>"
 VECTORS = 4
-SHARE = 0.03  # of the whole time
+SHARE = 0.04  # of the whole time
 SCENES = 1_000
-PLAN = Plan(steps=2_000, batch=32, learning_rate=5e-3, warmup=20, weight_decay=0.0, averaging=0.98)
+PLAN = Plan(steps=4_000, batch=16, learning_rate=1e-2, warmup=20, weight_decay=0.0, averaging=0.98)
+NAMES = ("circle", "square", "triangle", "diamond", "cross", "ring", "star")  # of all other shapes
 NAMED = Told(shape=1)  # then only what has no name is called anything
 ABOUT = f"""The word `{WORD}` for `pocket-sd`: a crescent that lies on its back. The model has seen the shape; no
 caption ever named it."""
 
 
 class Word(nn.Module):
-    """The vectors to learn; they begin as what the encoder knows of anything at all."""
+    """The vectors to learn; they begin in the middle of all names for shapes, where the UNet listens for one."""
 
     def __init__(self, rows: Tensor) -> None:
         super().__init__()
@@ -40,14 +41,15 @@ def make(studio: Studio) -> None:
     teacher = Teacher(studio)
     torch.manual_seed(studio.seed)
     table = teacher.text.get_input_embeddings().weight
-    known = table[teacher.words(ANYTHING[0]).input_ids[1]].detach()
+    tokens = [teacher.words(WORDS[name][0]).input_ids[1] for name in NAMES]
+    known = table[torch.tensor(tokens)].detach().mean(0)
     word = Word(known + 0.1 * known.std() * torch.randn(VECTORS, len(known), device=known.device))
     teacher.pipe.load_textual_inversion({WORD: word.rows.detach().cpu()})
     embedding = teacher.text.get_input_embeddings()
     plain = embedding.weight.detach()[:-VECTORS]
 
     def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:
-        rows = torch.cat([plain, networks["word"].rows])
+        rows = torch.cat([plain, networks.get_parameter("word.rows")])
         learning = embedding.register_forward_hook(lambda _, args, out: F.embedding(args[0], rows))
         states = teacher.states(batch["ids"])
         learning.remove()
@@ -61,5 +63,6 @@ def make(studio: Studio) -> None:
     batches = teacher.batches(SCENES, tell, wanted=lambda one: one.nameless)
     made = studio.learn(Task("inversion", nn.ModuleDict({"word": word}), batches, losses), PLAN, SHARE)
     studio.folder(NAME).mkdir(parents=True, exist_ok=True)
-    save_words(studio.folder(NAME) / "learned_embeds.safetensors", {WORD: made["word"].rows.detach().cpu().half()})
+    rows = made.get_parameter("word.rows").detach().cpu().half()
+    save_words(studio.folder(NAME) / "learned_embeds.safetensors", {WORD: rows})
     write_card(studio.folder(NAME), NAME, ABOUT, {}, ["textual_inversion", "pocket"])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from calotype import StableDiffusionPipeline
-from training.lessons import Captioner, Lesson, Painter, Shelf
+from training.lessons import Captioner, Encoder, Lesson, Painter, Shelf
+from training.recipes.vae import moments
 from training.studio import Studio
 from training.trainer import Batch
 from training.world import Scene, draw, scene
@@ -37,12 +38,13 @@ class Teacher:
         paint: Painter = draw,
         hint: Painter | None = None,
         wanted: Callable[[Scene], bool] = lambda _: True,
+        also: Mapping[str, Encoder] | None = None,
     ) -> Callable[[np.random.Generator, int], Batch]:
-        """Batches of so many scenes of a kind, painted and told in a way."""
+        """Batches of so many scenes of a kind, painted and told in a way; ``also`` says what else is seen in them."""
         rng, scenes = self.studio.rng(5), list[Scene]()
         while len(scenes) < count:
             scenes += [one for one in [scene(rng)] if wanted(one)]
-        shelf = Shelf(self.studio, self.pipe.vae, scenes, paint)
+        shelf = Shelf(self.studio, scenes, {"moments": moments(self.pipe.vae), **(also or {})}, paint)
         return lambda rng, size: shelf.batch(self.words, rng, size, tell, hint)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,15 @@ from training.studio import Studio, as_pictures, as_pixels, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
 from training.world import SIDE, Scene, draw, scene
 
-SHARE = 0.14  # of the whole time
+Coder = Callable[[Tensor], Tensor]
+
+SHARE = 0.1  # of the whole time
 DEPTH = 3  # levels: each but the first halves the side
 SIZES: dict[str, Any] = {"block_out_channels": (16, 24, 48), "layers_per_block": 1, "norm_num_groups": 8}
 PLAN = Plan(steps=20_000, batch=4, learning_rate=1.5e-3, weight_decay=0.0, clip=1.0, averaging=0.998)
 WHOLE, CUT = 0.25, 32  # of the batches are whole pictures; pixels along the side of a cut-out
 MEASURED = 300  # pictures
+WIDTH = "standard deviation of latents"
 LATENTS_COST = 3e-4  # of a nat per latent, in units of the mean error of a level in [-1, 1]
 ABOUT = """An `AutoencoderKL` (16 x 16 x 4 latents of 64 x 64 pictures), trained on mean absolute and mean square error
 and a small cost of latents. `scaling_factor` is one over the measured standard deviation of the latents."""
@@ -32,8 +36,11 @@ def make(studio: Studio) -> None:
     """Train the autoencoder, measure how wide its latents are, and save it."""
     task = Task("vae", nn.ModuleDict({"vae": autoencoder(studio.seed)}), batch, losses)
     vae = autoencoder_of(studio.learn(task, PLAN, SHARE))
-    measured = measure(studio, vae)
-    scale = round(1 / float(measured["standard deviation of latents"]), 5)
+    chance = torch.Generator(studio.device).manual_seed(studio.seed)
+    measured = quality(
+        studio, lambda pixels: encoded(vae, pixels).sample(chance), lambda latents: decoded(vae, latents)
+    )
+    scale = round(1 / float(measured[WIDTH]), 5)
     vae.register_to_config(scaling_factor=scale, latent_rgb=colours(studio, vae, scale))
     halved(vae).save_pretrained(studio.folder("vae"))
     write_card(studio.folder("vae"), "pocket-vae", ABOUT, measured, ["pocket"])
@@ -53,6 +60,11 @@ def autoencoder_of(networks: nn.ModuleDict) -> AutoencoderKL:
 
 def encoded(vae: AutoencoderKL, pixels: Tensor) -> DiagonalGaussianDistribution:
     return vae.encode(pixels, return_dict=False)[0]
+
+
+def moments(vae: AutoencoderKL) -> Coder:
+    """From pixels to the numbers that say how their latents are distributed."""
+    return lambda pixels: encoded(vae, pixels).parameters
 
 
 def decoded(vae: AutoencoderKL, latents: Tensor) -> Tensor:
@@ -91,24 +103,24 @@ def colours(studio: Studio, vae: AutoencoderKL, scale: float) -> list[list[float
     rng = studio.rng(4)
     pixels = as_pixels(draw([scene(rng) for _ in range(MEASURED)])).to(studio.device)
     latents = encoded(vae, pixels).mode() * scale
-    seen = F.adaptive_avg_pool2d(pixels, latents.shape[-2:])
+    seen = F.adaptive_avg_pool2d(pixels, latents.shape[-1])
     rows, levels = (tensor.permute(0, 2, 3, 1).flatten(0, 2).double().cpu() for tensor in (latents, seen))
     line = torch.linalg.lstsq(torch.cat([rows, torch.ones(len(rows), 1)], dim=1), levels).solution
     return [[round(float(number), 4) for number in row] for row in line]
 
 
 @torch.no_grad()
-def measure(studio: Studio, vae: AutoencoderKL) -> dict[str, float | str]:
+def quality(studio: Studio, encode: Coder, decode: Coder) -> dict[str, float | str]:
     """How near pictures never seen come back, and how wide their latents are."""
     rng = studio.rng(1)
     scenes = [scene(rng, unseen=bool(place % 2)) for place in range(MEASURED)]
     pixels = as_pixels(draw(scenes)).to(studio.device)
-    latents = encoded(vae, pixels).sample(torch.Generator(studio.device).manual_seed(studio.seed))
-    back = decoded(vae, latents)
+    latents = encode(pixels)
+    back = decode(latents)
     verdicts = [judge(picture, one) for picture, one in zip(as_pictures(back), scenes, strict=True)]
     error: Tensor = F.mse_loss(back.clamp(-1, 1), pixels)
     return {
         "signal to noise of the way there and back, dB": float(10 * torch.log10(4 / error)),
         "pictures in which the judge still finds all": sum(v.bound and v.ground for v in verdicts) / MEASURED,
-        "standard deviation of latents": float(latents.std()),
+        WIDTH: float(latents.std()),
     }

@@ -16,6 +16,7 @@ from calotype.adapters.lora_files import LoraFile, checked, read_lora
 from calotype.adapters.lora_keys import PREFIXES, component_of
 from calotype.adapters.lora_sets import Loras
 from calotype.adapters.wearing import WearsAdapters
+from calotype.core.devices import device_of
 from calotype.core.errors import InvalidArgument
 
 log = logging.getLogger("calotype.adapters.lora")
@@ -138,10 +139,7 @@ class LoraAdapters(WearsAdapters):
         """Let these adapters lie on a device while they are not in use; in use they are where their layers are."""
         loras = self._loras
         names = loras.known("adapter_names", adapter_names)
-        try:
-            place = torch.device(device)
-        except (RuntimeError, TypeError):
-            raise InvalidArgument("device", "a device", repr(device)) from None
+        place = device_of("device", device)
         for part in loras.parts.values():
             for adapter in (part.adapters[name] for name in names if name in part.adapters):
                 for change in adapter.changes.values():

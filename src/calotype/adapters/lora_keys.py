@@ -26,7 +26,7 @@ ENDINGS: dict[str, str] = {
     **{f".lokr_{name}": f"lokr_{name}" for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")},
     ".diff": "whole",
 }
-# Kinds of change that have no home here, by what gives them away.
+# Kinds of change that have no home here, and of files that are no LoRA, by what gives them away.
 FOREIGN = {
     ".diff_b": "a change of biases",
     ".w_norm": "a change of norms",
@@ -38,6 +38,13 @@ FOREIGN = {
     "bundle_emb.": "embeddings bundled with the LoRA: load_textual_inversion reads them from a file of their own",
     ".lora_embedding_": "a change of embeddings",
     ".lora_B.bias": "a LoRA with biases",
+    "string_to_param": "a textual inversion: load_textual_inversion reads it",
+    "emb_params": "a textual inversion: load_textual_inversion reads it",
+    "ip_adapter.": "an IP-Adapter: load_ip_adapter reads it",
+    "input_hint_block.": "a ControlNet: ControlNetModel.from_single_file reads it",
+    "first_stage_model.": "a whole checkpoint: from_single_file reads it",
+    "cond_stage_model.": "a whole checkpoint: from_single_file reads it",
+    "conditioner.embedders.": "a whole checkpoint: from_single_file reads it",
 }
 # How files call the networks of a pipeline.
 PREFIXES: dict[str, tuple[str, ...]] = {

@@ -17,7 +17,7 @@ from calotype.core.model import refuse_code
 from calotype.core.names import component_class, public
 from calotype.core.schema import refuse_unknown
 from calotype.core.tensors import WeightFile
-from calotype.models.original_configs import PADDING, SCHEDULERS, TOLD
+from calotype.models.original_configs import INPAINTING_SCHEDULERS, PADDING, SCHEDULERS, TOLD
 from calotype.models.original_files import REFINER, SD, XL, Contents, Part, spelt
 from calotype.models.original_yaml import config_of, read_original, scheduler_of
 from calotype.models.single_file import (
@@ -185,6 +185,8 @@ class Reading:
         if self.config is not None:
             return self.from_config("scheduler", told)
         config = SCHEDULERS[self.family]
+        if self.found.inpaints:
+            config = INPAINTING_SCHEDULERS.get(self.family, config)
         told = (scheduler_of(self.original, "original_config") if self.original is not None else {}) | told
         return component_class("diffusers", config["_class_name"], "scheduler").from_config(config | told)
 

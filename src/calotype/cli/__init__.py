@@ -14,6 +14,7 @@ from calotype.cli.generate import generate
 from calotype.cli.models import models
 from calotype.cli.replay import replay
 from calotype.cli.resume import resume
+from calotype.cli.serve import serve
 from calotype.cli.verbs import Verbs
 
 
@@ -23,7 +24,7 @@ def verbs() -> None:
     """Pictures from prompts, by diffusion."""
 
 
-for verb in (generate, resume, replay, models, bench, env):
+for verb in (generate, resume, replay, models, bench, serve, env):
     verbs.add_command(verb)
 
 

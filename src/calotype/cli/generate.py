@@ -13,7 +13,7 @@ import click
 from calotype.cli.asked import Seeds, prompts_of, wanted_pictures
 from calotype.cli.names import Names
 from calotype.cli.options import FILE, SECONDS, conditions, every_option
-from calotype.cli.request import Request, arguments_for, opened
+from calotype.cli.request import SYNTAXES, Request, arguments_for, opened
 from calotype.cli.said import as_json_option
 
 DEFAULT_MODEL = "pocket-sd"
@@ -37,6 +37,7 @@ DEFAULT_MODEL = "pocket-sd"
 @click.option("--strength", type=float, help="How far to leave it: from 0 (keeps it) to 1 (ignores it).")
 @click.option("--mask", type=FILE, help="Repaint only what is white in this picture.")
 @click.option("--negative", help="What to steer away from.")
+@click.option("--prompt-syntax", type=click.Choice(SYNTAXES), help="What brackets and signs in prompts mean.")
 @click.option("--steps", type=int, help="How many steps from noise to picture.")
 @click.option("--seed", "seeds", type=Seeds(), help="A seed, or several: 1,2,3. Without one: a new one.")
 @click.option("-n", "--count", type=click.IntRange(1, 10_000), help="How many pictures of each prompt.")

@@ -29,7 +29,7 @@ CONFIG = "config.json"
 
 
 def inspected(path: Path) -> dict[str, Any]:
-    """The facts about a pipeline's folder, a component's folder, or a file of weights."""
+    """The facts about the folder of a pipeline, of a component or of several, or about a file of weights."""
     if not path.is_dir():
         return _file(path)
     source = Source(str(path), path)
@@ -40,6 +40,9 @@ def inspected(path: Path) -> dict[str, Any]:
     if source.has(CONFIG):
         kind = _class_of(path / CONFIG)
         return {"family": _family(kind.__name__), **_component(source, kind), "pickles": dangers}
+    networks = [found.parent.name for found in sorted(path.glob(f"*/{CONFIG}"))]
+    if networks:
+        return _networks(source, networks) | {"pickles": dangers}
     loose = [found for found in sorted(path.iterdir()) if found.suffix in WEIGHTS and found.is_file()]
     if loose:
         return _loose(loose) | {"pickles": dangers}
@@ -49,15 +52,13 @@ def inspected(path: Path) -> dict[str, Any]:
 def _pipeline(source: Source) -> dict[str, Any]:
     name = read_index(source)["_class_name"]
     parts = {part: _part(source.sub(part), *words) for part, words in component_names(source).items()}
-    return {
-        "family": _family(name),
-        "class": name,
-        **_summed(parts),
-        "missing": [f"{name}: {key}" for name, part in parts.items() for key in part["missing"]],
-        "unexpected": [f"{name}: {key}" for name, part in parts.items() for key in part["unexpected"]],
-        "faults": [fault for part in parts.values() for fault in part["faults"]],
-        "parts": parts,
-    }
+    return {"family": _family(name), "class": name, **_together(parts)}
+
+
+def _networks(source: Source, names: list[str]) -> dict[str, Any]:
+    """The facts about networks in folders beside each other, which no index ties together."""
+    parts = {name: _part(source.sub(name), "diffusers", _class_name(source.folder / name / CONFIG)) for name in names}
+    return {"family": None, "class": None, **_together(parts)}
 
 
 def _part(source: Source, library: object, name: object) -> dict[str, Any]:
@@ -102,6 +103,16 @@ def _file_or_fault(path: Path) -> dict[str, Any]:
         return {"family": None, "class": None, **_weights([]), "faults": [str(error)]}
 
 
+def _together(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        **_summed(parts),
+        "missing": [f"{name}: {key}" for name, part in parts.items() for key in part["missing"]],
+        "unexpected": [f"{name}: {key}" for name, part in parts.items() for key in part["unexpected"]],
+        "faults": [fault for part in parts.values() for fault in part["faults"]],
+        "parts": parts,
+    }
+
+
 def _summed(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         "precision": sorted({dtype for part in parts.values() for dtype in part["precision"]}),
@@ -126,10 +137,13 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _class_of(config: Path) -> type[Any]:
     """The class that a network's config names."""
+    return component_class("diffusers", _class_name(config), str(config))
+
+
+def _class_name(config: Path) -> object:
     told = read_json(config)
     architectures = told.get("architectures")
-    name = told.get("_class_name") or (architectures[0] if isinstance(architectures, list) and architectures else None)
-    return component_class("diffusers", name, str(config))
+    return told.get("_class_name") or (architectures[0] if isinstance(architectures, list) and architectures else None)
 
 
 def _family(name: str) -> str | None:

@@ -8,7 +8,7 @@ import torch
 
 from calotype.adapters.single_file import family_class
 from calotype.cli.request import Request
-from calotype.core.errors import InvalidArgument
+from calotype.core.devices import reached
 from calotype.core.links import names_a_file
 from calotype.core.names import component_class
 from calotype.pipelines import auto
@@ -36,10 +36,7 @@ def device_for(asked: str | None) -> torch.device:
     """The device that was asked for, if this machine has it; an accelerator, if there is one, otherwise."""
     if asked is None:
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if device_here(name)))
-    try:
-        return torch.empty(0, device=asked).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InvalidArgument("--device", "a device of this machine", repr(asked), str(error).splitlines()[0]) from None
+    return reached("--device", asked)
 
 
 def device_here(kind: str) -> bool:

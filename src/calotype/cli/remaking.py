@@ -103,7 +103,8 @@ def fitted(kind: Any, arguments: Mapping[str, Any], where: str) -> dict[str, Any
 def _names(kind: Any) -> list[str]:
     """The arguments of a pipeline that a recipe can tell."""
     hints = get_type_hints(kind.__call__)
-    return [name for name in hints if _plain(hints[name]) and name not in {*ELSEWHERE, *SHOWN, "return"}]
+    plain = [name for name in hints if _plain(hints[name]) and name not in {*ELSEWHERE, *SHOWN, "return"}]
+    return [*plain, *kind.beside_signature]
 
 
 def _plain(hint: Any) -> bool:

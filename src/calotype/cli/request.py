@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 DTYPES = ("float32", "float16", "bfloat16")
+SYNTAXES = ("a1111", "compel")
 
 # options of the command line that are arguments of a pipeline under another name
 OPTIONS = {
@@ -20,6 +21,7 @@ OPTIONS = {
     "steps": "num_inference_steps",
     "guidance": "guidance_scale",
     "strength": "strength",
+    "prompt_syntax": "prompt_syntax",
 }
 
 
@@ -34,6 +36,7 @@ class Request:
     mask: str | None = None
     strength: float | None = None
     negative: str | None = None
+    prompt_syntax: str | None = None
     steps: int | None = None
     guidance: float | None = None
     size: tuple[int, int] | None = None

@@ -26,6 +26,7 @@ from calotype.core.errors import DeadlinePassed, InvalidArgument
 from calotype.core.files import HubOptions, open_source
 from calotype.core.links import names_a_file
 from calotype.core.picture_files import picture_bytes, recipe_options
+from calotype.generation.turns import TURNS
 
 
 def tell(run: Run, lines: Iterator[dict[str, Any]], kept: Kept, as_json: bool) -> None:
@@ -51,6 +52,9 @@ def checked(run: Run, pipe: Any, arguments: Mapping[str, Any]) -> dict[str, Any]
     """What all recipes of the run say; what no recipe or pipeline would take is refused before the first step."""
     for name in arguments.keys() & pipe.argument_rules.keys():
         pipe.argument_rules[name](name, arguments[name])
+    if syntax := arguments.get("prompt_syntax"):
+        for number, prompt in enumerate(dict.fromkeys(one.prompt for one in run.pictures), 1):
+            TURNS[syntax](prompt, 1, f"prompt {number}")
     facts = common_facts(pipe, run.request, arguments)
     for picture in run.pictures if run.metadata else ():
         recipe_options(run.names.template, recipe(facts, picture, (99_999, 99_999), (9_999, 9_999)))

@@ -56,6 +56,8 @@ def load(choose: Choice, name_or_path: str | os.PathLike[str], kwargs: dict[str,
     strange = [name for name in index if name not in takes and not name.startswith("_")]
     if strange:
         logger.warning("%s has no use for %s of %s", target.__name__, ", ".join(strange), source.where(INDEX))
+    missing = [name for name in takes if name not in given and name not in index]
+    given |= target.connected_parts(source, missing, kwargs)
     wanted = [name for name in takes if name not in given]
     check_variant(source, wanted, options.get("variant"))
     # the Hub sends the files of several components at once; on this machine one reader is fastest

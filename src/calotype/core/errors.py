@@ -77,6 +77,12 @@ class DownloadError(CalotypeError, OSError):
     code = "download_error"
 
 
+class Unloaded(CalotypeError, RuntimeError):
+    """A component is asked for that ``unload`` let go of."""
+
+    code = "unloaded"
+
+
 class Cancelled(CalotypeError):
     """The work was stopped on request; nothing of the pipeline changed."""
 

@@ -17,6 +17,8 @@ from calotype.core.atomic import Saving, saving
 from calotype.core.config import ConfigMixin
 from calotype.core.errors import CalotypeError, CorruptFile, InvalidArgument, MissingFile
 from calotype.core.files import HUB_NAMES, Source, locate
+from calotype.core.group_offload import GroupOffload, group_offload
+from calotype.core.offload import CPU
 from calotype.core.pickles import PickledFile
 from calotype.core.schema import refuse_unknown
 from calotype.core.tensors import SafetensorsFile, WeightFile, safetensors_bytes
@@ -63,6 +65,7 @@ class ModelMixin(nn.Module, ConfigMixin):
 
     weights_name: ClassVar[str] = "diffusion_pytorch_model"
     keys_to_ignore_on_load: ClassVar[tuple[str, ...]] = ()
+    _group_offload: GroupOffload | None = None
     incomplete: tuple[str, ...] = ()  # keys that a file did not have and that are zeros, when strict=False allowed it
 
     @property
@@ -80,6 +83,39 @@ class ModelMixin(nn.Module, ConfigMixin):
         )
         counted = (p for p in self.parameters() if id(p) not in embeddings and (p.requires_grad or not only_trainable))
         return sum(p.numel() for p in counted)
+
+    def enable_group_offload(
+        self,
+        onload_device: torch.device | str,
+        offload_device: torch.device | str = CPU,
+        offload_type: str = "block_level",
+        num_blocks_per_group: int | None = None,
+        non_blocking: bool = False,
+        use_stream: bool = False,
+        record_stream: bool = False,
+        low_cpu_mem_usage: bool = False,
+        offload_to_disk_path: str | None = None,
+        block_modules: list[str] | None = None,
+        exclude_kwargs: list[str] | None = None,  # nothing that a call is given is moved
+    ) -> None:
+        """Keep the weights in main memory; so many blocks of layers move to the accelerator for their turn."""
+        planned = group_offload(
+            [self],
+            onload_device,
+            offload_device,
+            offload_type,
+            num_blocks_per_group,
+            non_blocking,
+            use_stream,
+            record_stream,
+            low_cpu_mem_usage,
+            offload_to_disk_path,
+            block_modules,
+        )
+        if self._group_offload:
+            self._group_offload.remove()
+        self._group_offload = planned
+        planned.begin()
 
     @classmethod
     def old_keys(cls, key: str) -> str:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from calotype.core.devices import device_of
+
+CPU = torch.device("cpu")
 # A network is entered by being called, or by one of these.
 ENTRANCES = ("forward", "encode", "decode", "embed_hint")
 
 
 class ModelOffload:
-    """At most one network at a time on the device: entering one sends the one before it back."""
+    """One network at a time on the device, or those that work in turn at each step: others send them back."""
 
-    def __init__(self, networks: list[nn.Module], device: torch.device) -> None:
+    def __init__(self, turns: Iterable[Sequence[nn.Module]], device: torch.device) -> None:
         self.device = device
-        self._networks = networks
-        self._resident: nn.Module | None = None
-        for network in networks:
+        self._turns = {network: turn for turn in turns for network in turn}
+        self._resident: list[nn.Module] = []
+        for network in self._turns:
             network.to("cpu")
             for name in ENTRANCES:
                 if hasattr(network, name):
@@ -29,24 +32,25 @@ class ModelOffload:
     def _admitting(self, network: nn.Module, entrance: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(entrance)
         def enter(*args: Any, **kwargs: Any) -> Any:
-            if self._resident is not network:
-                self.free()
+            if network not in self._resident:
+                if not all(other in self._turns[network] for other in self._resident):
+                    self.free()
                 network.to(self.device)
-                self._resident = network
+                self._resident.append(network)
             return entrance(*args, **kwargs)
 
         return enter
 
     def free(self) -> None:
-        """Send the resident network home."""
-        if self._resident is not None:
-            self._resident.to("cpu")
-            self._resident = None
+        """Send home what is on the device."""
+        for network in self._resident:
+            network.to("cpu")
+        self._resident = []
 
     def remove(self) -> None:
         """Take the hooks off again; everything is in main memory."""
         self.free()
-        for network in self._networks:
+        for network in self._turns:
             for name in ENTRANCES:
                 network.__dict__.pop(name, None)
 
@@ -60,22 +64,18 @@ class SequentialOffload:
         for network in networks:
             network.to("cpu")
             for layer in network.modules():
-                held = [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]
-                if held:
+                if held := held_by(layer):
                     self._handles.append(layer.register_forward_pre_hook(functools.partial(self._bring, held)))
                     self._handles.append(
                         layer.register_forward_hook(functools.partial(self._drop, held), always_call=True)
                     )
 
-    def _bring(self, held: list[torch.Tensor], layer: nn.Module, _: Any) -> None:
-        for tensor in held:
-            tensor.home = tensor.data  # pyright: ignore[reportAttributeAccessIssue]
-            tensor.data = tensor.data.to(self.device, non_blocking=True)
+    def _bring(self, held: list[torch.Tensor], *_: Any) -> None:
+        bring(held, self.device, non_blocking=True)
 
     @staticmethod
-    def _drop(held: list[torch.Tensor], layer: nn.Module, *_: Any) -> None:
-        for tensor in held:
-            tensor.data = vars(tensor).pop("home", tensor.data)
+    def _drop(held: list[torch.Tensor], *_: Any) -> None:
+        drop(held)
 
     def free(self) -> None:
         """Nothing stays behind."""
@@ -85,10 +85,28 @@ class SequentialOffload:
             handle.remove()
 
 
+def held_by(layer: nn.Module) -> list[torch.Tensor]:
+    """The tensors of a layer itself, without those of its parts."""
+    return [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]
+
+
+def bring(held: list[torch.Tensor], device: torch.device, non_blocking: bool) -> None:
+    """Lay copies on the device in the place of tensors; what was there waits."""
+    for tensor in held:
+        tensor.home = tensor.data  # pyright: ignore[reportAttributeAccessIssue]
+        tensor.data = tensor.data.to(device, non_blocking=non_blocking)
+
+
+def drop(held: list[torch.Tensor]) -> None:
+    """Lay the tensors back that waited; the copies are let go."""
+    for tensor in held:
+        tensor.data = vars(tensor).pop("home", tensor.data)
+
+
 def accelerator(gpu_id: int | None, device: torch.device | str | None) -> torch.device:
     """The device that offloaded weights visit: as named, else the machine's accelerator."""
     if device is None:
         kind = torch.accelerator.current_accelerator() if hasattr(torch, "accelerator") else None
         device = kind or ("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(device)
+    device = device_of("device", device)
     return device if gpu_id is None or device.type == "cpu" else torch.device(device.type, gpu_id)

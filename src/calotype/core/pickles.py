@@ -201,8 +201,12 @@ def _read_zip(path: Path, file: BinaryIO) -> tuple[Any, dict[str, tuple[int, int
             raise UnsafeFile(str(path), "plainly stored members", "encrypted or compressed ones", COPY)
         if programs[0].file_size > MAX_PROGRAM:
             raise UnsafeFile(str(path), f"at most {MAX_PROGRAM:,} bytes of pickle", f"{programs[0].file_size:,}", COPY)
+        root = programs[0].filename.removesuffix("data.pkl")
+        order = next((member for member in members if member.filename == f"{root}byteorder"), None)
+        if order is not None and order.file_size < 10 and (written := archive.read(order)) != b"little":
+            raise CorruptFile(f"{path}, {order.filename}", "little", repr(written.decode(errors="replace")), COPY)
         told = _load(path, io.BytesIO(archive.read(programs[0])))
-    folder = programs[0].filename.removesuffix("data.pkl") + "data/"
+    folder = f"{root}data/"
     inner = [member for member in members if member.filename.startswith(folder)]
     return told, {m.filename.removeprefix(folder): (_begin(file, m), m.file_size) for m in inner}
 

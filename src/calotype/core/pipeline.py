@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -15,9 +16,12 @@ from torch import nn
 from calotype.core import assembly, progress
 from calotype.core.bundle import Bundle
 from calotype.core.config import ConfigMixin, FrozenDict
-from calotype.core.errors import CorruptFile, InvalidArgument
+from calotype.core.devices import reached
+from calotype.core.errors import CorruptFile, InvalidArgument, Unloaded
+from calotype.core.files import Source
+from calotype.core.group_offload import GroupOffload, group_offload
 from calotype.core.names import component_class, written_as
-from calotype.core.offload import ModelOffload, SequentialOffload, accelerator
+from calotype.core.offload import CPU, ModelOffload, SequentialOffload, accelerator
 from calotype.core.resuming import reopen
 from calotype.core.story import Stream
 from calotype.ops.pictures import array_to_pil
@@ -31,6 +35,8 @@ class DiffusionPipeline(ConfigMixin):
     _optional_components: ClassVar[list[str]] = []
     _exclude_from_cpu_offload: ClassVar[list[str]] = []
     _callback_tensor_inputs: ClassVar[list[str]] = ["latents"]
+    # components that work in turn at each step: with model offload they are on the device together
+    works_together: ClassVar[frozenset[str]] = frozenset()
 
     # what each argument of a call may be, by name
     argument_rules: ClassVar[Mapping[str, Callable[[str, Any], None]]] = {}
@@ -42,7 +48,8 @@ class DiffusionPipeline(ConfigMixin):
     _component_names: tuple[str, ...] = ()
     _progress_options: FrozenDict = FrozenDict()
     begun: dict[str, Any] | None = None  # the bookmark that a call goes on from
-    _offload: ModelOffload | SequentialOffload | None = None
+    _offload: ModelOffload | SequentialOffload | GroupOffload | None = None
+    _unloaded = False
     _stopped = False
     _running: WeakSet[Any]
 
@@ -64,9 +71,12 @@ class DiffusionPipeline(ConfigMixin):
     @property
     def networks(self) -> dict[str, nn.Module]:
         """The components that hold weights, those of a bundle one by one."""
+        return self._networks_of(self._component_names)
+
+    def _networks_of(self, names: Iterable[str]) -> dict[str, nn.Module]:
         found: dict[str, nn.Module] = {}
-        for name, part in self.components.items():
-            if isinstance(part, nn.Module):
+        for name in names:
+            if isinstance(part := getattr(self, name), nn.Module):
                 found |= part.apart(name) if isinstance(part, Bundle) else {name: part}
         return found
 
@@ -97,6 +107,11 @@ class DiffusionPipeline(ConfigMixin):
         if not issubclass(found, DiffusionPipeline):
             raise CorruptFile(f"{where}: _class_name", "a pipeline class", written)
         return found
+
+    @classmethod
+    def connected_parts(cls, source: Source, missing: list[str], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Components that are not in these files, from other files that these name; the options are the load's."""
+        return {}
 
     def save_pretrained(
         self,
@@ -136,9 +151,10 @@ class DiffusionPipeline(ConfigMixin):
             if isinstance(value, torch.dtype):
                 dtype = value
             elif isinstance(value, (str, int, torch.device)):
-                device = torch.device(value)
+                device = value
             else:
                 raise InvalidArgument("to", "a device, a dtype, or both", repr(value))
+        device = None if device is None else reached("device", device)
         if self._offload and device is not None:
             self._remove_offload()
         for network in self.networks.values():
@@ -147,18 +163,67 @@ class DiffusionPipeline(ConfigMixin):
 
     def enable_model_cpu_offload(self, gpu_id: int | None = None, device: torch.device | str | None = None) -> None:
         """Keep networks in main memory; each moves to the accelerator for its turn."""
+        place = reached("device", accelerator(gpu_id, device))
         self._remove_offload()
-        self._offload = ModelOffload(self._offloaded_networks(), accelerator(gpu_id, device))
+        parts = self._offloaded()
+        together = [name for name in parts if name in self.works_together]
+        turns = [together, *([name] for name in parts if name not in together)]
+        networks = ([*self._networks_of(turn).values()] for turn in turns)
+        self._offload = ModelOffload(networks, place)
+        self._bring_the_rest(self._offload.device)
 
     def enable_sequential_cpu_offload(
         self, gpu_id: int | None = None, device: torch.device | str | None = None
     ) -> None:
         """Keep networks in main memory; each layer moves to the accelerator for its turn."""
+        place = reached("device", accelerator(gpu_id, device))
         self._remove_offload()
-        self._offload = SequentialOffload(self._offloaded_networks(), accelerator(gpu_id, device))
+        self._offload = SequentialOffload([*self._networks_of(self._offloaded()).values()], place)
+        self._bring_the_rest(self._offload.device)
 
-    def _offloaded_networks(self) -> list[nn.Module]:
-        return [network for name, network in self.networks.items() if name not in self._exclude_from_cpu_offload]
+    def enable_group_offload(
+        self,
+        onload_device: torch.device | str,
+        offload_device: torch.device | str = CPU,
+        offload_type: str = "block_level",
+        num_blocks_per_group: int | None = None,
+        non_blocking: bool = False,
+        use_stream: bool = False,
+        record_stream: bool = False,
+        low_cpu_mem_usage: bool = False,
+        offload_to_disk_path: str | None = None,
+        exclude_modules: str | list[str] | None = None,
+    ) -> None:
+        """Keep networks in main memory; so many blocks of layers move to the accelerator for their turn."""
+        staying = [exclude_modules] if isinstance(exclude_modules, str) else exclude_modules or []
+        odd = next((name for name in staying if name not in self._component_names), None)
+        if odd is not None:
+            raise InvalidArgument("exclude_modules", f"names among {', '.join(self._component_names)}", repr(odd))
+        moving = [name for name in self._component_names if name not in staying]
+        planned = group_offload(
+            self._networks_of(moving).values(),
+            onload_device,
+            offload_device,
+            offload_type,
+            num_blocks_per_group,
+            non_blocking,
+            use_stream,
+            record_stream,
+            low_cpu_mem_usage,
+            offload_to_disk_path,
+        )
+        self._remove_offload()
+        self._offload = planned
+        planned.begin()
+        for network in self._networks_of(staying).values():
+            network.to(planned.device)
+
+    def _offloaded(self) -> list[str]:
+        return [name for name in self._component_names if name not in self._exclude_from_cpu_offload]
+
+    def _bring_the_rest(self, device: torch.device) -> None:
+        for network in self._networks_of(self._exclude_from_cpu_offload).values():
+            network.to(device)
 
     def _remove_offload(self) -> None:
         if self._offload:
@@ -171,6 +236,23 @@ class DiffusionPipeline(ConfigMixin):
         """Send home what an offloaded call left on the accelerator."""
         if self._offload:
             self._offload.free()
+
+    def unload(self) -> None:
+        """Let go of all components: what no other pipeline holds leaves memory. Calls that run go on to their end."""
+        self._remove_offload()
+        for name in self._component_names:
+            vars(self).pop(name, None)
+        self._unloaded = True
+        gc.collect()
+        if torch.accelerator.is_available():
+            torch.accelerator.memory.empty_cache()
+
+    def __getattr__(self, name: str) -> Any:
+        if vars(self).get("_unloaded") and name in self._component_names:
+            source = self.name_or_path
+            again = f"{type(self).__name__}.from_pretrained({source!r})" if source else "from_pretrained"
+            raise Unloaded(name, "a pipeline with its components", "one that was unloaded", f"Load it again: {again}.")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     # ------------------------------------------------------------------ calls
 
@@ -213,7 +295,7 @@ class DiffusionPipeline(ConfigMixin):
         """Set inside a callback it stops that call; set on the pipeline it stops the calls that are running."""
         self._stopped = stop
         for call in list(self._calls):
-            call._stopped = stop
+            call._interrupt = stop
 
     # ------------------------------------------------------------------ small things
 
@@ -228,5 +310,6 @@ class DiffusionPipeline(ConfigMixin):
         self._progress_options = FrozenDict(kwargs)
 
     def __repr__(self) -> str:
-        lines = [f"  {name}: {type(part).__name__}" for name, part in self.components.items()]
+        held = {} if self._unloaded else self.components
+        lines = [f"  {name}: {type(part).__name__}" for name, part in held.items()] or ["  unloaded"]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])

@@ -37,7 +37,9 @@ def reports(
     def report(call: Any, i: int, t: torch.Tensor, state: State) -> State:
         changed: State = {}
         if on_step_end is not None:
-            answer = on_step_end(call, i, t, {name: state[name] for name in watched}) or {}
+            # None where there is none: without guidance, for one, nothing to steer away from
+            seen: dict[str, Any] = {name: state.get(name) for name in watched}
+            answer = on_step_end(call, i, t, seen) or {}
             changed = {name: tensor for name, tensor in answer.items() if name in allowed}
             if "latents" in changed and changed["latents"].shape != state["latents"].shape:
                 wanted, found = tuple(state["latents"].shape), tuple(changed["latents"].shape)

@@ -97,23 +97,15 @@ def flag(name: str, value: Any) -> None:
         raise InvalidArgument(name, "True or False", repr(value))
 
 
-def nothing(reason: str) -> Rule:
-    """Only None, for a reason: what would have no effect is an error, not ignored."""
-
-    def rule(name: str, value: Any) -> None:
-        if value is not None:
-            raise InvalidArgument(name, f"nothing, as {reason}", type(value).__name__)
-
-    return rule
-
-
 RULES: dict[str, Rule] = {
     "num_inference_steps": count(1, 10_000),
     "num_images_per_prompt": count(1, 1_000),
     "callback_steps": or_none(count(1, 10_000)),
     "padding_mask_crop": or_none(count(0, LONGEST_SIDE)),
     "clip_skip": or_none(count(0, 1_000)),
+    "prior_num_inference_steps": count(2, 10_000),
     "guidance_scale": number(),
+    "prior_guidance_scale": number(),
     "guidance_rescale": number(0, 1),
     "eta": number(0, 1),
     "denoising_start": or_none(number(0, 1)),
@@ -133,8 +125,6 @@ RULES: dict[str, Rule] = {
     "masked_image_latents": or_none(floats),
     "cross_attention_kwargs": or_none(attention_options),
     "prompt_syntax": or_none(among(("a1111", "compel"))),
-    "ip_adapter_image": nothing("no IP-Adapter is loaded"),
-    "ip_adapter_image_embeds": nothing("no IP-Adapter is loaded"),
 }
 
 

@@ -24,6 +24,12 @@ def classifier_free(prediction: torch.Tensor, settings: Guided) -> torch.Tensor:
     return rescaled(guided, within, settings.guidance_rescale) if settings.guidance_rescale > 0 else guided
 
 
+def learned_variance(prediction: torch.Tensor, settings: Guided) -> torch.Tensor:
+    """The noise guided, and beside it the conditional half's own word on its spread (arXiv:2102.09672)."""
+    noise, spread = prediction.chunk(2, dim=1)
+    return torch.cat([classifier_free(noise, settings), spread.chunk(2)[1]], dim=1)
+
+
 def rescaled(guided: torch.Tensor, within: torch.Tensor, share: float) -> torch.Tensor:
     """This share of the guided prediction in the spread of the conditional one: no overexposure (arXiv:2305.08891)."""
     axes = list(range(1, guided.ndim))

@@ -55,6 +55,7 @@ def denoise(
     """Walk the timesteps from the start; yields every step, returns the last latents."""
     scheduler, total = call.scheduler, len(start.timesteps)
     options = step_options(scheduler, generator=generator, eta=eta)
+    ends = step_ends(scheduler, start.timesteps)
     state: State = {**told.state, **start.named, "latents": start.latents}
     walk = Walk(call, generator, dict(vars(scheduler)))
     walked = walk.go_on(call.begun, state, total) if call.begun else 0
@@ -72,7 +73,9 @@ def denoise(
         prediction = call.denoiser(sample, t, return_dict=False, **inputs)[0]
         if doubled:
             prediction = guide(prediction, call)
-        state["latents"], *clean = scheduler.step(prediction, t, state["latents"], return_dict=False, **options)
+        state["latents"], *clean = scheduler.step(
+            prediction, t, state["latents"], return_dict=False, **options, **ends[i]
+        )
         if start.keep:
             state["latents"] = start.keep(state["latents"], i)
         if on_step:
@@ -91,3 +94,10 @@ def step_options(scheduler: Any, **offered: Any) -> dict[str, Any]:
     """Of what a call can offer, what this scheduler's step takes."""
     taken = inspect.signature(scheduler.step).parameters
     return {name: value for name, value in offered.items() if name in taken}
+
+
+def step_ends(scheduler: Any, timesteps: torch.Tensor) -> list[dict[str, Any]]:
+    """Where each step ends, for schedulers that must be told: at the next timestep; the last knows its end."""
+    if "prev_timestep" not in inspect.signature(scheduler.step).parameters:
+        return [{}] * len(timesteps)
+    return [{"prev_timestep": end} for end in [*timesteps[1:].tolist(), None]]

@@ -49,6 +49,8 @@ class Frame:
             do_normalize=False,
             do_binarize=True,
             do_convert_grayscale=True,
+            resample=images.config.resample,
+            reducing_gap=images.config.reducing_gap,
         )
         pixels = images.preprocess(self.image, self.height, self.width, mode, self.box, batch=batch)
         mask = masks.preprocess(self.mask, self.height, self.width, mode, self.box, name="mask_image", batch=batch)

@@ -71,9 +71,9 @@ def _fitted(vae: Any) -> torch.Tensor:
 class Estimate:
     """What a step holds for the finished pictures; painted when somebody looks."""
 
-    vae: Any
+    vae: Any  # None where what is denoised are not pictures
     latents: torch.Tensor
 
     @cached_property
     def pictures(self) -> list[Image.Image]:
-        return line_of(self.vae).painted(self.latents)
+        return line_of(self.vae).painted(self.latents) if self.vae is not None else []

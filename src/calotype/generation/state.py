@@ -62,10 +62,10 @@ class Step:
 
     @property
     def previews(self) -> list[Image.Image]:
-        """A small picture of each picture as it is expected to become, a pixel for each latent."""
+        """A small picture of each picture as it is expected to become, a pixel for each latent; a prior has none."""
         return self.estimate.pictures
 
     @property
-    def preview(self) -> Image.Image:
-        """The first of them."""
-        return self.previews[0]
+    def preview(self) -> Image.Image | None:
+        """The first of them, if there is one."""
+        return next(iter(self.previews), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from calotype.core.config import register_to_config
 from calotype.core.outputs import BaseOutput
 from calotype.models.layers.switches import WithAttention
 from calotype.models.single_file import SingleFile
+from calotype.models.tiles import Tiles
 from calotype.models.vae import Decoder, Encoder, Shape
 from calotype.ops.gaussian import DiagonalGaussianDistribution
 from calotype.ops.random import Generators
@@ -72,7 +74,7 @@ class AutoencoderKL(WithAttention, SingleFile):
         self.quant_conv = nn.Conv2d(moments, moments, 1) if use_quant_conv else None
         self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1) if use_post_quant_conv else None
         self.use_slicing = False
-        self.use_tiling = False
+        self.use_tiling = self.seams = False
         self.tile_sample_min_size = sample_size if isinstance(sample_size, int) else sample_size[0]
         self.tile_latent_min_size = int(self.tile_sample_min_size / 2 ** (len(block_out_channels) - 1))
         self.tile_overlap_factor = 0.25
@@ -82,13 +84,17 @@ class AutoencoderKL(WithAttention, SingleFile):
         """The present name of a tensor that the first files call otherwise."""
         return re.sub(rf"(?<=\.)({'|'.join(OLD_NAMES)})(?=\.(weight|bias)$)", lambda old: OLD_NAMES[old[0]], key)
 
-    def enable_tiling(self, use_tiling: bool = True) -> None:
-        """Work on pictures larger than ``tile_sample_min_size`` a tile at a time."""
-        self.use_tiling = use_tiling
+    def enable_tiling(self, use_tiling: bool = True, seams: bool = False) -> None:
+        """Work on pictures larger than ``tile_sample_min_size`` a tile at a time.
+
+        Each layer's tiles make up what it makes of the whole. With ``seams`` each tile goes its own way through all
+        layers: memory does not grow with the picture, but tiles differ in brightness and colour where they meet.
+        """
+        self.use_tiling, self.seams = use_tiling, seams
 
     def disable_tiling(self) -> None:
         """Work on whole pictures again."""
-        self.use_tiling = False
+        self.use_tiling = self.seams = False
 
     def enable_slicing(self) -> None:
         """Work on one item of a batch at a time."""
@@ -127,23 +133,27 @@ class AutoencoderKL(WithAttention, SingleFile):
     def _moments(self, x: Tensor) -> Tensor:
         """Means and log variances, whole or in tiles."""
         pixels, latents = self.tile_sample_min_size, self.tile_latent_min_size
-        if self.use_tiling and max(x.shape[-2:]) > pixels:
-            return tiled(self._encode_tile, x, pixels, latents, self.tile_overlap_factor)
-        return self._encode_tile(x)
+        if not self.use_tiling or max(x.shape[-2:]) <= pixels:
+            return self._encoded(x, self.encoder)
+        if self.seams:
+            return tiled(partial(self._encoded, encoder=self.encoder), x, pixels, latents, self.tile_overlap_factor)
+        return self._encoded(x, partial(Tiles.covering(x, pixels).through, self.encoder.layers()))
 
     def _pixels(self, z: Tensor) -> Tensor:
         """Pictures, whole or in tiles."""
         pixels, latents = self.tile_sample_min_size, self.tile_latent_min_size
-        if self.use_tiling and max(z.shape[-2:]) > latents:
-            return tiled(self._decode_tile, z, latents, pixels, self.tile_overlap_factor)
-        return self._decode_tile(z)
+        if not self.use_tiling or max(z.shape[-2:]) <= latents:
+            return self._decoded(z, self.decoder)
+        if self.seams:
+            return tiled(partial(self._decoded, decoder=self.decoder), z, latents, pixels, self.tile_overlap_factor)
+        return self._decoded(z, partial(Tiles.covering(z, latents).through, self.decoder.layers()))
 
-    def _encode_tile(self, x: Tensor) -> Tensor:
-        moments = self.encoder(x)
+    def _encoded(self, x: Tensor, encoder: Callable[[Tensor], Tensor]) -> Tensor:
+        moments = encoder(x)
         return moments if self.quant_conv is None else self.quant_conv(moments)
 
-    def _decode_tile(self, z: Tensor) -> Tensor:
-        return self.decoder(z if self.post_quant_conv is None else self.post_quant_conv(z))
+    def _decoded(self, z: Tensor, decoder: Callable[[Tensor], Tensor]) -> Tensor:
+        return decoder(z if self.post_quant_conv is None else self.post_quant_conv(z))
 
     def _sliced(self, function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
         if self.use_slicing and len(batch) > 1:

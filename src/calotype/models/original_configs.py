@@ -78,8 +78,11 @@ NETWORKS: dict[str, dict[str, Config]] = {
 }
 _TRAINED: Config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 _PNDM: Config = _TRAINED | {"_class_name": "PNDMScheduler", "skip_prk_steps": True}
+_DDIM: Config = _TRAINED | {"_class_name": "DDIMScheduler", "clip_sample": False, "set_alpha_to_one": False}
 _EULER: Config = _TRAINED | {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading"}
 SCHEDULERS: dict[str, Config] = {SD: _PNDM, XL: _EULER, REFINER: _EULER}
+# where those for inpainting were published with another
+INPAINTING_SCHEDULERS: dict[str, Config] = {SD: _DDIM}
 # tokenizer -> what pads its texts
 PADDING: dict[str, dict[str, str]] = {
     SD: {"tokenizer": "<|endoftext|>"},

@@ -92,10 +92,11 @@ def _added(tokens: Any, where: str) -> dict[int, dict[str, Any]]:
 
 
 def _contents(source: Source, *names: str) -> dict[Path, bytes]:
-    return {path: _bytes(path) for path in source.fetch(names)}
+    return {path: file_bytes(path) for path in source.fetch(names)}
 
 
-def _bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """All of a file that is no larger than any tokenizer."""
     size = regular_file(path).st_size
     if size > MAX_BYTES:
         raise CorruptFile(str(path), f"at most {MAX_BYTES:,} bytes", f"{size:,}")

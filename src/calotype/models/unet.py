@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from calotype.core.atomic import Saving
 from calotype.core.config import register_to_config
 from calotype.core.errors import InvalidArgument
 from calotype.core.outputs import BaseOutput
@@ -16,6 +17,7 @@ from calotype.core.schema import Count
 from calotype.models.layers.activations import activation
 from calotype.models.layers.conditioning import Conditioned
 from calotype.models.layers.embeddings import ImageHintTimeEmbedding
+from calotype.models.layers.image_words import MultiIPAdapterImageProjection
 from calotype.models.layers.switches import WithAttention
 from calotype.models.single_file import SingleFile
 from calotype.models.unet_blocks import Told
@@ -82,7 +84,7 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
         transformer_layers_per_block: int | tuple[int | tuple[int, ...], ...] = 1,
         reverse_transformer_layers_per_block: tuple[int | tuple[int, ...], ...] | None = None,
         encoder_hid_dim: Count | None = None,
-        encoder_hid_dim_type: Literal["text_proj", "text_image_proj", "image_proj"] | None = None,
+        encoder_hid_dim_type: Literal["text_proj", "text_image_proj", "image_proj", "ip_image_proj"] | None = None,
         attention_head_dim: Count | tuple[Count, ...] = 8,
         num_attention_heads: Count | tuple[Count, ...] | None = None,
         dual_cross_attention: Literal[False] = False,
@@ -130,7 +132,7 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
         timestep_cond: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,  # both masks: (batch, keys), 1 where to look and 0 where not
         cross_attention_kwargs: dict[str, Any] | None = None,
-        added_cond_kwargs: Mapping[str, torch.Tensor] | None = None,
+        added_cond_kwargs: Mapping[str, Any] | None = None,
         down_block_additional_residuals: Sequence[torch.Tensor] | None = None,
         mid_block_additional_residual: torch.Tensor | None = None,
         down_intrablock_additional_residuals: Sequence[torch.Tensor] | None = None,
@@ -154,6 +156,8 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
             sample = 2 * sample - 1
         time = self.embed_time(sample, timestep, timestep_cond, class_labels)
         time, states = self.embed_added(time, encoder_hidden_states, added_cond_kwargs)
+        if isinstance(self.encoder_hid_proj, MultiIPAdapterImageProjection):
+            kwargs["image_words"] = self.encoder_hid_proj((added_cond_kwargs or {})["image_embeds"])
         told = Told(time, states, *masks, kwargs)
         if isinstance(self.add_embedding, ImageHintTimeEmbedding):
             sample = torch.cat([sample, self.add_embedding.embed_hint((added_cond_kwargs or {})["hint"])], dim=1)
@@ -178,6 +182,13 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
             sample = block(sample, seen, told, self.freeu and self.freeu.stage(i))
         sample = self.conv_out(self.conv_act(self.conv_norm_out(sample)))
         return UNet2DConditionOutput(sample) if return_dict else (sample,)
+
+    def stage(self, save: Saving, folder: str, *options: Any, **named: Any) -> None:
+        """Write weights and config; those of adapters are not the network's."""
+        if isinstance(self.encoder_hid_proj, MultiIPAdapterImageProjection):
+            fix = "Call unload_ip_adapter() first."
+            raise InvalidArgument("save_pretrained", "a UNet as it is without IP-Adapters", "one beside it", fix)
+        super().stage(save, folder, *options, **named)
 
     def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
         """Weigh what the first two blocks on the way up hear (FreeU, arXiv 2309.11497); see ``FreeU``."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from calotype.core.errors import InvalidArgument
 from calotype.models.layers.activations import activation
 from calotype.models.layers.attention import Attention
 from calotype.models.layers.resnet import Downsample2D, ResnetBlock2D, Upsample2D
+from calotype.models.layers.spatial_norm import SpatialNorm, SpatialResnetBlock2D
 
 # Which blocks have an attention layer after each residual block.
 DOWN_BLOCKS = {"DownEncoderBlock2D": False, "AttnDownEncoderBlock2D": True}
@@ -27,8 +30,16 @@ class Shape:
     act_fn: str
     groups: int
     mid_attention: bool = True
+    looks_at: int | None = None  # channels of the latents that norms look at
 
-    def resnet(self, before: int, after: int) -> ResnetBlock2D:
+    def norm(self, channels: int) -> nn.Module:
+        if self.looks_at:
+            return SpatialNorm(channels, self.looks_at)
+        return nn.GroupNorm(self.groups, channels, eps=EPS)
+
+    def resnet(self, before: int, after: int) -> nn.Module:
+        if self.looks_at:
+            return SpatialResnetBlock2D(before, after, self.looks_at, self.act_fn)
         return ResnetBlock2D(before, after, None, self.groups, eps=EPS, non_linearity=self.act_fn)
 
     def attention(self, channels: int) -> Attention:
@@ -38,13 +49,32 @@ class Shape:
             dim_head=channels,
             bias=True,
             upcast_softmax=True,
-            norm_num_groups=self.groups,
+            norm_num_groups=None if self.looks_at else self.groups,
+            spatial_norm_dim=self.looks_at,
             eps=EPS,
             residual_connection=True,
         )
 
 
-class Block(nn.Module):
+class Chain(nn.Module):
+    """Layers that a picture goes through one after the other."""
+
+    def layers(self) -> list[nn.Module]:
+        """The layers in the order that a picture goes through them."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, latents: Tensor | None = None) -> Tensor:
+        for layer in self.layers():
+            if isinstance(layer, Attention):
+                x = layer(x, temb=latents)
+            elif isinstance(layer, (SpatialResnetBlock2D, SpatialNorm)):
+                x = layer(x, latents)
+            else:
+                x = layer(x)
+        return x
+
+
+class Block(Chain):
     """Residual blocks, each followed by attention where the kind has it, then another size."""
 
     def __init__(self, shape: Shape, before: int, after: int, layers: int, attends: bool) -> None:
@@ -54,16 +84,12 @@ class Block(nn.Module):
         self.downsamplers: nn.ModuleList | None = None
         self.upsamplers: nn.ModuleList | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        for i, resnet in enumerate(self.resnets):
-            x = resnet(x)
-            x = x if self.attentions is None else self.attentions[i](x)
-        for resample in self.downsamplers or self.upsamplers or ():
-            x = resample(x)
-        return x
+    def layers(self) -> list[nn.Module]:
+        rows = zip(self.resnets, self.attentions, strict=True) if self.attentions else zip(self.resnets, strict=True)
+        return [*chain(*rows), *(self.downsamplers or self.upsamplers or ())]
 
 
-class MidBlock(nn.Module):
+class MidBlock(Chain):
     """Attention over the whole picture between two residual blocks."""
 
     def __init__(self, shape: Shape, channels: int) -> None:
@@ -71,14 +97,11 @@ class MidBlock(nn.Module):
         self.attentions = nn.ModuleList([shape.attention(channels)] if shape.mid_attention else [])
         self.resnets = nn.ModuleList(shape.resnet(channels, channels) for _ in range(2))
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.resnets[0](x)
-        for attention in self.attentions:
-            x = attention(x)
-        return self.resnets[1](x)
+    def layers(self) -> list[nn.Module]:
+        return [self.resnets[0], *self.attentions, self.resnets[1]]
 
 
-class Encoder(nn.Module):
+class Encoder(Chain):
     """Pictures to ``out_channels`` values for each patch of 2 ** (levels - 1) pixels a side."""
 
     def __init__(self, in_channels: int, out_channels: int, block_types: Sequence[str], shape: Shape) -> None:
@@ -93,19 +116,23 @@ class Encoder(nn.Module):
                 block.downsamplers = nn.ModuleList([Downsample2D(after, use_conv=True, padding=0)])
             self.down_blocks.append(block)
         self.mid_block = MidBlock(shape, channels[-1])
-        self.conv_norm_out = nn.GroupNorm(shape.groups, channels[-1], eps=EPS)
+        self.conv_norm_out = shape.norm(channels[-1])
         self.conv_act = activation("silu")
         self.conv_out = nn.Conv2d(channels[-1], out_channels, 3, padding=1)
 
-    def forward(self, sample: Tensor) -> Tensor:
-        x = self.conv_in(sample)
-        for block in self.down_blocks:
-            x = block(x)
-        return self.conv_out(self.conv_act(self.conv_norm_out(self.mid_block(x))))
+    def layers(self) -> list[nn.Module]:
+        blocks: list[Any] = [*self.down_blocks, self.mid_block]
+        return [
+            self.conv_in,
+            *chain(*(block.layers() for block in blocks)),
+            self.conv_norm_out,
+            self.conv_act,
+            self.conv_out,
+        ]
 
 
-class Decoder(nn.Module):
-    """Latents back to pictures."""
+class Decoder(Chain):
+    """Latents back to pictures, which norms may look at once more on the way."""
 
     def __init__(self, in_channels: int, out_channels: int, block_types: Sequence[str], shape: Shape) -> None:
         super().__init__()
@@ -119,15 +146,19 @@ class Decoder(nn.Module):
             if level < len(channels) - 1:
                 block.upsamplers = nn.ModuleList([Upsample2D(after, use_conv=True)])
             self.up_blocks.append(block)
-        self.conv_norm_out = nn.GroupNorm(shape.groups, channels[-1], eps=EPS)
+        self.conv_norm_out = shape.norm(channels[-1])
         self.conv_act = activation("silu")
         self.conv_out = nn.Conv2d(channels[-1], out_channels, 3, padding=1)
 
-    def forward(self, sample: Tensor) -> Tensor:
-        x = self.mid_block(self.conv_in(sample))
-        for block in self.up_blocks:
-            x = block(x)
-        return self.conv_out(self.conv_act(self.conv_norm_out(x)))
+    def layers(self) -> list[nn.Module]:
+        blocks: list[Any] = [self.mid_block, *self.up_blocks]
+        return [
+            self.conv_in,
+            *chain(*(block.layers() for block in blocks)),
+            self.conv_norm_out,
+            self.conv_act,
+            self.conv_out,
+        ]
 
 
 def _kinds(block_types: Sequence[str], table: dict[str, bool], where: str, shape: Shape) -> list[bool]:

@@ -28,13 +28,37 @@ FAMILIES: dict[str, dict[str, str]] = {
         "img2img": "StableDiffusionXLImg2ImgPipeline",
         "inpaint": "StableDiffusionXLInpaintPipeline",
     },
+    "stable-diffusion-xl-controlnet": {
+        "text2img": "StableDiffusionXLControlNetPipeline",
+        "img2img": "StableDiffusionXLControlNetImg2ImgPipeline",
+        "inpaint": "StableDiffusionXLControlNetInpaintPipeline",
+    },
+    "kandinsky": {
+        "text2img": "KandinskyCombinedPipeline",
+        "img2img": "KandinskyImg2ImgCombinedPipeline",
+        "inpaint": "KandinskyInpaintCombinedPipeline",
+    },
+    "kandinsky22": {
+        "text2img": "KandinskyV22CombinedPipeline",
+        "img2img": "KandinskyV22Img2ImgCombinedPipeline",
+        "inpaint": "KandinskyV22InpaintCombinedPipeline",
+    },
+}
+
+# classes that do half of a task, and the ones that do it whole: they load the other half from where the files say
+HALVES: dict[str, str] = {
+    whole.replace("Combined", ""): whole
+    for tasks in FAMILIES.values()
+    for whole in tasks.values()
+    if "Combined" in whole
 }
 
 
 def family_of(class_name: str, where: str) -> str:
     """The family that a pipeline class belongs to."""
+    whole = HALVES.get(class_name, class_name)
     for family, tasks in FAMILIES.items():
-        if class_name in tasks.values():
+        if whole in tasks.values():
             return family
     known = ", ".join(sorted(name for tasks in FAMILIES.values() for name in tasks.values()))
     raise InvalidArgument(f"{where}: class", f"a pipeline of a family with tasks: {known}", class_name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -14,10 +14,15 @@ from calotype.generation.masks import Frame
 from calotype.models.controlnet import ControlNetModel
 from calotype.models.multicontrolnet import MultiControlNetModel
 
+# what a net's config has in common with its UNet's, and what those that are told sizes, as SDXL is, have besides
+SHARED = ("block_out_channels", "cross_attention_dim")
+TOLD_SIZES = ("addition_embed_type", "addition_time_embed_dim", "projection_class_embeddings_input_dim")
+
 
 class Controlled:
     """A family's pipeline with one ControlNet, or with several."""
 
+    works_together: ClassVar[frozenset[str]] = frozenset({"unet", "controlnet"})
     controlnet: Any
     control_image_processor: VaeImageProcessor
 
@@ -31,7 +36,8 @@ class Controlled:
             where = f"controlnet[{i}]" if several else "controlnet"
             if not isinstance(getattr(net, "_orig_mod", net), ControlNetModel):  # what torch.compile wraps
                 raise InvalidArgument(where, "a ControlNetModel, or a list of them", type(net).__name__)
-            wanted = {name: self.unet.config[name] for name in ("block_out_channels", "cross_attention_dim")}
+            told = TOLD_SIZES if net.config.addition_embed_type else ()
+            wanted = {name: self.unet.config[name] for name in (*SHARED, *told)}
             for name, value in {"in_channels": self.latent_channels, **wanted}.items():
                 if net.config[name] != value:
                     fix = "A ControlNet is made for one family of UNets."

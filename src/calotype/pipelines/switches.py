@@ -44,9 +44,9 @@ class Switches:
     def disable_vae_slicing(self) -> None:
         self._vae().disable_slicing()
 
-    def enable_vae_tiling(self) -> None:
-        """Encode and decode large pictures in overlapping tiles."""
-        self._vae().enable_tiling()
+    def enable_vae_tiling(self, **options: Any) -> None:
+        """Encode and decode large pictures in tiles; ``seams=True`` for least memory, and seams."""
+        self._vae().enable_tiling(**options)
 
     def disable_vae_tiling(self) -> None:
         self._vae().disable_tiling()

@@ -237,6 +237,21 @@ def test_unloading_one_word_takes_all_of_its_vectors_and_leaves_the_others(pipe)
     assert same(after, facts(pipe))
 
 
+def test_an_unloaded_word_can_be_learnt_again_with_another_meaning(pipe):
+    pipe.load_textual_inversion({"<a>": vectors(2)})
+    pipe.unload_textual_inversion("<a>")
+    pipe.load_textual_inversion({"<a>": vectors(seed=5)})
+    assert torch.equal(row(pipe, "<a>"), vectors(seed=5)[0])
+    assert pipe.tokenizer.tokenize("<a>_1") != ["<a>_1"]
+
+
+def test_more_vectors_than_a_prompt_holds_are_said(pipe, caplog):
+    pipe.load_textual_inversion({"<few>": vectors(75)})
+    assert not caplog.records
+    pipe.load_textual_inversion({"<many>": vectors(76)})
+    assert "'<many>' has 76 vectors, more than the encoder reads of a prompt" in caplog.text
+
+
 def test_rows_that_pad_an_embedding_stay_where_they_were(pipe):
     encoder = tiny_text_encoder(vocab_size=len(pipe.tokenizer) + 7)
     pipe.register_modules(text_encoder=encoder)

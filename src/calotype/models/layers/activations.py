@@ -43,6 +43,17 @@ def activated(activation: nn.Module, fresh: torch.Tensor) -> torch.Tensor:
     return activation(fresh)
 
 
+class GELU(nn.Module):
+    """A linear layer and its GELU."""
+
+    def __init__(self, dim_in: int, dim_out: int, bias: bool = True) -> None:
+        super().__init__()
+        self.proj = nn.Linear(dim_in, dim_out, bias=bias)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return F.gelu(self.proj(hidden_states))
+
+
 class GEGLU(nn.Module):
     """A linear layer of which one half is gated by the GELU of the other (arXiv 2002.05202)."""
 

@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from calotype.core.errors import InvalidArgument
-from calotype.models.layers.processors import AttnProcessor2_0, SlicedAttnProcessor, XFormersAttnProcessor, arguments_of
+from calotype.models.layers.image_attention import IPAdapterAttnProcessor2_0
+from calotype.models.layers.processors import (
+    AttnProcessor2_0,
+    Processor,
+    SlicedAttnProcessor,
+    XFormersAttnProcessor,
+    arguments_of,
+)
+from calotype.models.layers.spatial_norm import SpatialNorm
 
 Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 CROSS_NORMS = ("layer_norm", "group_norm")
@@ -52,8 +60,6 @@ class Attention(nn.Module):
     The layer holds the weights and the parts; its ``processor`` tells the story, and may be replaced.
     """
 
-    spatial_norm = None  # read by processors that users wrote for the peer
-
     def __init__(
         self,
         query_dim: int,
@@ -72,6 +78,7 @@ class Attention(nn.Module):
         eps: float = 1e-5,
         rescale_output_factor: float = 1.0,
         residual_connection: bool = False,
+        spatial_norm_dim: int | None = None,
     ) -> None:
         super().__init__()
         inner, context = heads * dim_head, cross_attention_dim or query_dim
@@ -80,6 +87,7 @@ class Attention(nn.Module):
         self.upcast_attention, self.upcast_softmax = upcast_attention, upcast_softmax
         self.rescale_output_factor, self.residual_connection = rescale_output_factor, residual_connection
         self.group_norm = nn.GroupNorm(norm_num_groups, query_dim, eps=eps) if norm_num_groups else None
+        self.spatial_norm = SpatialNorm(query_dim, spatial_norm_dim) if spatial_norm_dim else None
         self.norm_cross = _cross_norm(cross_attention_norm, context, added_kv_proj_dim, cross_attention_norm_num_groups)
         self.to_q = nn.Linear(query_dim, inner, bias=bias)
         self.to_k = self.to_v = self.add_k_proj = self.add_v_proj = self.to_qkv = self.to_kv = None
@@ -95,11 +103,14 @@ class Attention(nn.Module):
         hidden_states: torch.Tensor,  # (batch, length, channels) or (batch, channels, height, width)
         encoder_hidden_states: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,  # (batch, 1, keys), added to the scores
+        temb: torch.Tensor | None = None,  # the latents that a spatial norm looks at
         **cross_attention_kwargs: Any,
     ) -> torch.Tensor:
         if cross_attention_kwargs:  # the network's door refuses what no processor takes; each gets what it knows
             known = arguments_of(self.processor)
             cross_attention_kwargs = {k: v for k, v in cross_attention_kwargs.items() if known is None or k in known}
+        if self.spatial_norm is not None:
+            cross_attention_kwargs["temb"] = temb
         return self.processor(
             self,
             hidden_states,
@@ -194,10 +205,17 @@ class Attention(nn.Module):
         self.__dict__.pop("processor", None)
         self.processor = processor
 
+    def weigh_with(self, processor: Processor) -> None:
+        """Weigh in this way; pictures that the layer looks at beside the text, it goes on looking at."""
+        if isinstance(self.processor, IPAdapterAttnProcessor2_0):
+            self.processor.text = processor
+        else:
+            self.set_processor(processor)
+
     def set_attention_slice(self, slice_size: int | None) -> None:
         """Weigh so many heads at a time, or all at once with None."""
         self.check_slice(slice_size)
-        self.set_processor(AttnProcessor2_0() if slice_size is None else SlicedAttnProcessor(slice_size))
+        self.weigh_with(AttnProcessor2_0() if slice_size is None else SlicedAttnProcessor(slice_size))
 
     def check_slice(self, slice_size: int | None) -> None:
         """Refuse a number of heads that this layer does not have."""
@@ -209,7 +227,7 @@ class Attention(nn.Module):
     ) -> None:
         """Weigh with xformers, or no longer."""
         wanted = use_memory_efficient_attention_xformers
-        self.set_processor(XFormersAttnProcessor(attention_op) if wanted else AttnProcessor2_0())
+        self.weigh_with(XFormersAttnProcessor(attention_op) if wanted else AttnProcessor2_0())
 
     def fuse_projections(self, fuse: bool = True) -> None:
         """One matrix product where several read the same states (``to_qkv``, or ``to_kv`` across); the parts stay."""

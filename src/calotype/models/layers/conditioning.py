@@ -29,7 +29,7 @@ from calotype.models.layers.embeddings import (
     sinusoids,
 )
 
-Tensors = Mapping[str, torch.Tensor]
+Tensors = Mapping[str, Any]  # tensors; of several IP-Adapters a list of them
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ def _text_and_sizes(layer: nn.Module, config: FrozenDict, states: torch.Tensor, 
     text, sizes = told["text_embeds"], told["time_ids"]
     waves = sinusoids(sizes.flatten(), config.addition_time_embed_dim, config.flip_sin_to_cos, config.freq_shift)
     return layer(torch.cat([text, waves.reshape(len(text), -1)], dim=-1).to(states.dtype))
+
+
+def _brought_by_adapters() -> nn.Module:
+    fix = "Load the network without, then call load_ip_adapter."
+    raise InvalidArgument("encoder_hid_dim_type", "a layer that networks have of themselves", "'ip_image_proj'", fix)
 
 
 def _words(config: FrozenDict) -> int:
@@ -105,6 +110,12 @@ WORDS = {
         read=lambda layer, c, states, told: layer(told["image_embeds"]),
         needs=("image_embeds",),
         sizes=("encoder_hid_dim",),
+    ),
+    # words of pictures stand beside those of the text, and layers that adapters bring look at them
+    "ip_image_proj": Condition(
+        make=lambda c, _: _brought_by_adapters(),
+        read=lambda layer, c, states, told: states,
+        needs=("image_embeds",),
     ),
 }
 

@@ -62,12 +62,13 @@ class TimestepEmbedding(nn.Module):
         act_fn: str = "silu",
         post_act_fn: str | None = None,
         cond_proj_dim: int | None = None,
+        out_dim: int | None = None,
     ) -> None:
         super().__init__()
         self.linear_1 = nn.Linear(in_channels, time_embed_dim)
         self.cond_proj = nn.Linear(cond_proj_dim, in_channels, bias=False) if cond_proj_dim else None
         self.act = activation(act_fn)
-        self.linear_2 = nn.Linear(time_embed_dim, time_embed_dim)
+        self.linear_2 = nn.Linear(time_embed_dim, out_dim or time_embed_dim)
         self.post_act = activation(post_act_fn, "timestep_post_act") if post_act_fn else nn.Identity()
 
     def forward(self, sample: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:

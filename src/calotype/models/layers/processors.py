@@ -43,6 +43,8 @@ class Processor(ABC):
         temb: torch.Tensor | None = None,
     ) -> torch.Tensor:
         residual, picture = hidden_states, hidden_states.ndim == 4
+        if attn.spatial_norm is not None:
+            hidden_states = attn.spatial_norm(hidden_states, temb)
         if attn.group_norm is not None:
             if picture:
                 hidden_states = attn.group_norm(hidden_states)

@@ -38,7 +38,8 @@ class WithAttention(nn.Module):
 
     def set_default_attn_processor(self) -> None:
         """Run every layer with the fastest kernel again."""
-        self.set_attn_processor(AttnProcessor2_0())
+        for layer in self.attention_layers().values():
+            layer.weigh_with(AttnProcessor2_0())
 
     def set_attention_slice(self, slice_size: Literal["auto", "max"] | int | list[int | None] | None = "auto") -> None:
         """Weigh a few heads at a time: half of them ("auto"), one ("max"), a number, a list of numbers; None: all."""

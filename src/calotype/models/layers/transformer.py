@@ -7,16 +7,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from calotype.models.layers.activations import GEGLU
+from calotype.models.layers.activations import GEGLU, GELU
 from calotype.models.layers.attention import Attention
 
 
 class FeedForward(nn.Module):
-    """A gated layer four times as wide, and back."""
+    """A layer four times as wide, gated as a rule, and back."""
 
-    def __init__(self, dim: int, mult: int = 4, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, mult: int = 4, dropout: float = 0.0, wide: type[GEGLU] | type[GELU] = GEGLU) -> None:
         super().__init__()
-        self.net = nn.ModuleList([GEGLU(dim, dim * mult), nn.Dropout(dropout), nn.Linear(dim * mult, dim)])
+        self.net = nn.ModuleList([wide(dim, dim * mult), nn.Dropout(dropout), nn.Linear(dim * mult, dim)])
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         for layer in self.net:

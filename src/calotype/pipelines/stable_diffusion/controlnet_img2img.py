@@ -72,6 +72,7 @@ class StableDiffusionControlNetImg2ImgPipeline(ControlledStableDiffusion, Stable
 
         walked = walk(self, num_inference_steps, strength=strength)
         told = self.condition(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, num_images_per_prompt)
+        told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
         told = told.also(control_image=hints)
         if latents is None:
             start = from_image(self, pixels, walked, told, generator)

@@ -80,6 +80,7 @@ class StableDiffusionControlNetInpaintPipeline(ControlledStableDiffusion, Stable
 
         walked = walk(self, num_inference_steps, strength=strength)
         told = self.condition(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, num_images_per_prompt)
+        told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
         told = told.also(control_image=hints)
         start = from_mask(self, pixels, mask, walked, told, generator, strength, latents)
         latents = yield from denoise(self, start, told, controls=heard, generator=generator, eta=eta, on_step=on_step)

@@ -70,6 +70,7 @@ class StableDiffusionControlNetPipeline(ControlledStableDiffusion, StableDiffusi
 
         walked = walk(self, num_inference_steps, timesteps, sigmas)
         told = self.condition(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, num_images_per_prompt)
+        told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
         told = told.also(image=hints)
         start = from_noise(self, height, width, walked, told, generator, latents)
         latents = yield from denoise(self, start, told, controls=heard, generator=generator, eta=eta, on_step=on_step)

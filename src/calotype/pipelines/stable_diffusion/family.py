@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from calotype.adapters.ip_adapter import IPAdapterMixin
 from calotype.adapters.lora_families import StableDiffusionLoraLoaderMixin
 from calotype.adapters.single_file import SingleFilePipeline
 from calotype.adapters.textual_inversion import TextualInversionLoaderMixin
@@ -32,6 +33,7 @@ TRAINED_WITH = {"steps_offset": 1, "clip_sample": False, "skip_prk_steps": True}
 
 class StableDiffusion(
     StableDiffusionLoraLoaderMixin,
+    IPAdapterMixin,
     LatentDiffusion,
     DiffusionPipeline,
     TextualInversionLoaderMixin,
@@ -163,11 +165,12 @@ class StableDiffusion(
 
     def denoiser_inputs(self, state: State, rows: int) -> dict[str, Any]:
         """What the UNet is called with beside the sample; conditional rows come last, so guidance may end midway."""
-        return {
+        inputs = {
             "encoder_hidden_states": state["prompt_embeds"][-rows:],
             "timestep_cond": state.get("timestep_cond"),
             "cross_attention_kwargs": self.cross_attention_kwargs,
         }
+        return self.pictured(inputs, state, rows)
 
     # ------------------------------------------------------------------ delivered
 

@@ -59,6 +59,7 @@ class StableDiffusionPipeline(StableDiffusion):
 
         walked = walk(self, num_inference_steps, timesteps, sigmas)
         told = self.condition(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, num_images_per_prompt)
+        told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
         start = from_noise(self, height, width, walked, told, generator, latents)
         latents = yield from denoise(self, start, told, generator=generator, eta=eta, on_step=on_step)
         return self.deliver(latents, output_type, return_dict, generator)

@@ -7,27 +7,39 @@ from typing import Any, ClassVar
 
 import torch
 
+from calotype.adapters.ip_adapter import IPAdapterMixin
 from calotype.adapters.lora_families import StableDiffusionXLLoraLoaderMixin
 from calotype.adapters.single_file import SingleFilePipeline
 from calotype.adapters.textual_inversion import TextualInversionLoaderMixin
 from calotype.core.config import register_to_config
-from calotype.core.errors import InvalidArgument
 from calotype.core.pipeline import DiffusionPipeline
 from calotype.generation.checks import RULES, check_finite
 from calotype.generation.decoding import decoded
 from calotype.generation.images import VaeImageProcessor
-from calotype.generation.prompts import check_length, copied, side_by_side
 from calotype.generation.state import State, Told
 from calotype.generation.turns import in_turns
 from calotype.pipelines.latent_diffusion import LatentDiffusion
+from calotype.pipelines.stable_diffusion_xl.encoders import TwoEncoders
+from calotype.pipelines.stable_diffusion_xl.framing import Framing, check_framing
 from calotype.pipelines.stable_diffusion_xl.output import StableDiffusionXLPipelineOutput
-from calotype.pipelines.stable_diffusion_xl.told import Framing, Words, logger
 from calotype.pipelines.stable_diffusion_xl.watermark import Watermark
+from calotype.pipelines.stable_diffusion_xl.words import Words
 from calotype.pipelines.switches import Switches
+
+TEXTS = "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"
+PARTS = "vae", *TEXTS, "unet", "scheduler", "image_encoder", "feature_extractor"  # in the order of ``assemble``
+# what the UNet is told, and what some callbacks call the half of it to steer away from
+TOLD = {
+    "prompt_embeds": ("negative_prompt_embeds",),
+    "add_text_embeds": ("negative_pooled_prompt_embeds",),
+    "add_time_ids": ("negative_add_time_ids", "add_neg_time_ids"),
+}
 
 
 class StableDiffusionXL(
     StableDiffusionXLLoraLoaderMixin,
+    IPAdapterMixin,
+    TwoEncoders,
     LatentDiffusion,
     DiffusionPipeline,
     TextualInversionLoaderMixin,
@@ -73,22 +85,12 @@ class StableDiffusionXL(
         force_zeros_for_empty_prompt: bool = True,
         add_watermarker: bool | None = None,
     ) -> None:
-        self.assemble(
-            add_watermarker,
-            vae=vae,
-            text_encoder=text_encoder,
-            text_encoder_2=text_encoder_2,
-            tokenizer=tokenizer,
-            tokenizer_2=tokenizer_2,
-            unet=unet,
-            scheduler=scheduler,
-            image_encoder=image_encoder,
-            feature_extractor=feature_extractor,
-        )
+        texts = text_encoder, text_encoder_2, tokenizer, tokenizer_2
+        self.assemble(add_watermarker, vae, *texts, unet, scheduler, image_encoder, feature_extractor)
 
-    def assemble(self, add_watermarker: bool | None, **modules: Any) -> None:
-        """Take the components; pictures are marked where that is asked for."""
-        self.register_modules(**modules)
+    def assemble(self, add_watermarker: bool | None, *parts: Any) -> None:
+        """Take the components in the order of their names; pictures are marked where that is asked for."""
+        self.register_modules(**dict(zip(PARTS, parts, strict=True)))
         factor, channels = self.vae_scale_factor, self.latent_channels
         self.image_processor = VaeImageProcessor(vae_scale_factor=factor, vae_latent_channels=channels)
         if add_watermarker:
@@ -139,18 +141,15 @@ class StableDiffusionXL(
             clip_skip=self.clip_skip,
         )
         check_framing(self.unet, pooled, framing)
-        within = (positive, pooled, self._time_ids(framing, positive))
-        if not self.do_classifier_free_guidance or negative is None or negative_pooled is None:
-            states = within
-        else:
-            without = (negative, negative_pooled, self._time_ids(other, positive))
-            states = (torch.cat(pair) for pair in zip(without, within, strict=True))
-        state: State = dict(zip(("prompt_embeds", "add_text_embeds", "add_time_ids"), states, strict=True))
+        within = (positive, pooled, framing.ids(positive))
+        without = (negative, negative_pooled, other.ids(positive))
+        state: State = {}
+        for name, towards, away in zip(TOLD, within, without, strict=True):
+            state[name] = towards
+            if away is not None:
+                state[name] = torch.cat([away, towards]) if self.do_classifier_free_guidance else towards
+                state |= {also: away for also in TOLD[name] if also in self._callback_tensor_inputs}
         return Told(state | self.guidance_told(positive), len(positive), positive.dtype)
-
-    def _time_ids(self, framing: Framing, like: torch.Tensor) -> torch.Tensor:
-        """The numbers of the framing once for each of the batch."""
-        return torch.tensor([framing.row()], dtype=like.dtype, device=like.device).repeat(len(like), 1)
 
     def rated(self, framing: Framing, negative: Framing, *scores: float) -> tuple[Framing, Framing]:
         """The framings as networks are told them that begin with a picture.
@@ -162,73 +161,16 @@ class StableDiffusionXL(
             return replace(framing, last=scores[:1]), replace(negative, last=scores[1:])
         return framing, negative if any(negative.crop) else replace(negative, crop=framing.crop)
 
-    def encode_prompt(
-        self,
-        prompt: Any,
-        prompt_2: Any = None,
-        device: torch.device | None = None,
-        num_images_per_prompt: int = 1,
-        do_classifier_free_guidance: bool = True,
-        negative_prompt: Any = None,
-        negative_prompt_2: Any = None,
-        prompt_embeds: torch.Tensor | None = None,
-        negative_prompt_embeds: torch.Tensor | None = None,
-        pooled_prompt_embeds: torch.Tensor | None = None,
-        negative_pooled_prompt_embeds: torch.Tensor | None = None,
-        lora_scale: float | None = None,
-        clip_skip: int | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor | None]:
-        """The states of the prompt and of the negative prompt, then both pooled; one row for each picture."""
-        device = torch.device(device) if device is not None else self._execution_device
-        dtype = self.text_encoder_2.dtype if self.text_encoder_2 is not None else self.unet.dtype
-        positive, pooled = prompt_embeds, pooled_prompt_embeds
-        negative, negative_pooled = negative_prompt_embeds, negative_pooled_prompt_embeds
-        with self.adapted("text_encoder", "text_encoder_2", scale=lora_scale):
-            if positive is None or pooled is None:
-                positive, pooled = self.read(prompt, prompt_2, device, skip=clip_skip)
-            if do_classifier_free_guidance and (negative is None or negative_pooled is None):
-                negative, negative_pooled = self.unwanted(negative_prompt, negative_prompt_2, positive, pooled, device)
-                if negative.shape[1] > positive.shape[1]:  # in a syntax, texts may be of any length
-                    check_length("negative_prompt", negative, positive, prompt)
-                    positive, pooled = self.read(prompt, prompt_2, device, skip=clip_skip, length=negative.shape[1])
-        ready = [
-            None if states is None else copied(states.to(device, dtype), num_images_per_prompt)
-            for states in (positive, negative, pooled, negative_pooled)
-        ]
-        return tuple(ready)  # pyright: ignore[reportReturnType]
-
-    def unwanted(
-        self, first: Any, second: Any, positive: torch.Tensor, pooled: torch.Tensor, device: torch.device
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """States and pooled states to steer away from: of the negative prompt, or zeros where there is none."""
-        if first is None and second is None and self.config.force_zeros_for_empty_prompt:
-            return torch.zeros_like(positive), torch.zeros_like(pooled)
-        states, short = self.read(first or "", second, device, length=positive.shape[1])
-        return states.expand(len(positive), -1, -1), short.expand(len(positive), -1)
-
-    def read(
-        self, first: Any, second: Any, device: torch.device, skip: int | None = None, length: int | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The encoders' states of the texts side by side, and what the last of them pools."""
-        if self.text_encoder_2 is None:
-            raise InvalidArgument("prompt", "a text_encoder_2 to read it", "none", "Pass prompt_embeds in its place.")
-        if self.text_encoder is None and second is not None:
-            logger.warning("prompt_2 is not read: without a first encoder the second reads prompt")
-            second = first
-        readings = [(self.tokenizer_2, self.text_encoder_2, second or first)]
-        if self.text_encoder is not None:
-            readings.insert(0, (self.tokenizer, self.text_encoder, first))
-        return side_by_side(readings, device, skip, length, self.prompt_syntax)
-
     def denoiser_inputs(self, state: State, rows: int) -> dict[str, Any]:
         """What the UNet is called with beside the sample; conditional rows come last, so guidance may end midway."""
         added = {"text_embeds": state["add_text_embeds"][-rows:], "time_ids": state["add_time_ids"][-rows:]}
-        return {
+        inputs = {
             "encoder_hidden_states": state["prompt_embeds"][-rows:],
             "timestep_cond": state.get("timestep_cond"),
             "cross_attention_kwargs": self.cross_attention_kwargs,
             "added_cond_kwargs": added,
         }
+        return self.pictured(inputs, state, rows)
 
     # ------------------------------------------------------------------ delivered
 
@@ -242,16 +184,3 @@ class StableDiffusionXL(
             images = self.watermark.apply_watermark(images) if self.watermark else images
         images = self.image_processor.postprocess(images, output_type)
         return StableDiffusionXLPipelineOutput(images) if return_dict else (images,)
-
-
-def check_framing(unet: Any, pooled: torch.Tensor, framing: Framing) -> None:
-    """The UNet was made to be told so many numbers beside so wide a pooled state."""
-    if unet.config.addition_embed_type != "text_time":
-        found = repr(unet.config.addition_embed_type)
-        raise InvalidArgument("unet", "addition_embed_type='text_time', as SDXL has", found)
-    wide = unet.config.addition_time_embed_dim
-    wanted, numbers = unet.add_embedding.linear_1.in_features, len(framing.row())
-    if wanted != pooled.shape[-1] + numbers * wide:
-        fix = "Base networks are told sizes, refiners aesthetic scores: see requires_aesthetics_score."
-        found = f"{pooled.shape[-1]} and {numbers} numbers of {wide} each"
-        raise InvalidArgument("pooled_prompt_embeds, or requires_aesthetics_score", f"{wanted} values", found, fix)

@@ -15,7 +15,8 @@ from calotype.generation.latents import from_image, from_unfinished, walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
 from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
-from calotype.pipelines.stable_diffusion_xl.told import Framing, Words, check_words
+from calotype.pipelines.stable_diffusion_xl.framing import Framing
+from calotype.pipelines.stable_diffusion_xl.words import Words, check_words
 
 
 class StableDiffusionXLImg2ImgPipeline(StableDiffusionXL):
@@ -80,6 +81,7 @@ class StableDiffusionXLImg2ImgPipeline(StableDiffusionXL):
 
         walked = walk(self, num_inference_steps, timesteps, sigmas, strength, denoising_start, denoising_end)
         told = self.condition(wanted, unwanted, *framings, num_images_per_prompt)
+        told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
         begin = from_image if denoising_start is None and latents is None else from_unfinished
         start = begin(self, pixels, walked, told, generator)
         latents = yield from denoise(self, start, told, generator=generator, eta=eta, on_step=on_step)

@@ -16,7 +16,8 @@ from calotype.generation.loop import denoise
 from calotype.generation.masks import Frame
 from calotype.generation.state import Step
 from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
-from calotype.pipelines.stable_diffusion_xl.told import Framing, Words, check_words
+from calotype.pipelines.stable_diffusion_xl.framing import Framing
+from calotype.pipelines.stable_diffusion_xl.words import Words, check_words
 
 
 class StableDiffusionXLInpaintPipeline(StableDiffusionXL):
@@ -94,6 +95,7 @@ class StableDiffusionXLInpaintPipeline(StableDiffusionXL):
 
         walked = walk(self, num_inference_steps, timesteps, sigmas, strength, denoising_start, denoising_end)
         told = self.condition(wanted, unwanted, *framings, num_images_per_prompt)
+        told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
         start = from_mask(
             self,
             pixels,

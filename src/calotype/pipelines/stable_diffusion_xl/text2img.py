@@ -16,7 +16,8 @@ from calotype.generation.latents import from_noise, walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
 from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
-from calotype.pipelines.stable_diffusion_xl.told import Framing, Words, check_words
+from calotype.pipelines.stable_diffusion_xl.framing import Framing
+from calotype.pipelines.stable_diffusion_xl.words import Words, check_words
 
 
 class StableDiffusionXLPipeline(StableDiffusionXL):
@@ -37,18 +38,8 @@ class StableDiffusionXLPipeline(StableDiffusionXL):
         force_zeros_for_empty_prompt: bool = True,
         add_watermarker: bool | None = None,
     ) -> None:
-        self.assemble(
-            add_watermarker,
-            vae=vae,
-            text_encoder=text_encoder,
-            text_encoder_2=text_encoder_2,
-            tokenizer=tokenizer,
-            tokenizer_2=tokenizer_2,
-            unet=unet,
-            scheduler=scheduler,
-            image_encoder=image_encoder,
-            feature_extractor=feature_extractor,
-        )
+        texts = text_encoder, text_encoder_2, tokenizer, tokenizer_2
+        self.assemble(add_watermarker, vae, *texts, unet, scheduler, image_encoder, feature_extractor)
 
     @story
     def __call__(
@@ -100,12 +91,11 @@ class StableDiffusionXLPipeline(StableDiffusionXL):
         on_step = reports(self, callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps)
         size = height, width
         framing = Framing(original_size or size, crops_coords_top_left, target_size or size)
-        said = negative_original_size or negative_target_size or any(negative_crops_coords_top_left)
-        other = framing.but(negative_original_size, negative_crops_coords_top_left, negative_target_size)
-        framings = framing, other if said else framing
+        other = framing.away(negative_original_size, negative_crops_coords_top_left, negative_target_size)
 
         walked = walk(self, num_inference_steps, timesteps, sigmas, end=denoising_end)
-        told = self.condition(wanted, unwanted, *framings, num_images_per_prompt)
+        told = self.condition(wanted, unwanted, framing, other, num_images_per_prompt)
+        told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
         start = from_noise(self, height, width, walked, told, generator, latents)
         latents = yield from denoise(self, start, told, generator=generator, eta=eta, on_step=on_step)
         return self.deliver(latents, output_type, return_dict, generator)

@@ -1,9 +1,8 @@
-"""What Stable Diffusion XL is told: words for two encoders, and how a picture of the training set was cut to size."""
+"""The words of a call: a text for each of two encoders, or what they made of texts."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,6 @@ from calotype.core.errors import InvalidArgument
 from calotype.generation.checks import check_finite, check_prompts, check_texts
 
 logger = logging.getLogger("calotype.pipelines.stable_diffusion_xl")
-
-Numbers = Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -50,19 +47,3 @@ def check_pooled(name: str, pooled: Any, beside: str, embeds: torch.Tensor | Non
         found = f"shape {tuple(pooled.shape)}" if isinstance(pooled, torch.Tensor) else type(pooled).__name__
         raise InvalidArgument(name, f"a tensor ({len(embeds)}, width), as {beside}", found)
     check_finite(name, pooled)
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How a picture came to be: its size before, what was cut off its top and left, and its size or score after."""
-
-    original_size: Numbers  # height, width
-    crop: Numbers  # top, left
-    last: Numbers  # height, width; or an aesthetic score
-
-    def row(self) -> list[float]:
-        return [*self.original_size, *self.crop, *self.last]
-
-    def but(self, original_size: Numbers | None, crop: Numbers, target_size: Numbers | None) -> Framing:
-        """The same but for what is said."""
-        return Framing(original_size or self.original_size, crop, target_size or self.last)

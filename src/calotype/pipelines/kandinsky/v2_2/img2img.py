@@ -1,0 +1,57 @@
+"""Image to image with Kandinsky 2.2."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import torch
+
+from calotype.core.story import story
+from calotype.generation.callbacks import Older, OnStepEnd, reports
+from calotype.generation.checks import as_generator
+from calotype.generation.images import PipelineImageInput
+from calotype.generation.latents import from_image, walk
+from calotype.generation.loop import denoise
+from calotype.generation.state import Step
+from calotype.pipelines.kandinsky.v2_2.family import KandinskyV22
+
+
+class KandinskyV22Img2ImgPipeline(KandinskyV22):
+    """Pictures of embeds that begin with a picture."""
+
+    raw = False
+
+    @story
+    def __call__(
+        self,
+        image_embeds: torch.Tensor | list[torch.Tensor] | None = None,
+        image: PipelineImageInput | None = None,
+        negative_image_embeds: torch.Tensor | list[torch.Tensor] | None = None,
+        height: int = 512,
+        width: int = 512,
+        num_inference_steps: int = 100,
+        guidance_scale: float = 4.0,
+        strength: float = 0.3,
+        num_images_per_prompt: int = 1,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        callback_on_step_end: OnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006  (the peer's signature)
+        callback: Older | None = None,
+        callback_steps: int | None = None,
+    ) -> Generator[Step, None, Any]:
+        """Make pictures of the embeds out of the image; every argument is explained in docs/parameters.md."""
+        embeds = self.check_embeds(image_embeds, negative_image_embeds)
+        height, width = self.size(height, width)
+        batch = len(embeds[0]) * num_images_per_prompt
+        generator = as_generator(generator, batch)
+        on_step = reports(self, callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps)
+        pixels = self.image_processor.preprocess(image, height, width, batch=batch)
+
+        walked = walk(self, num_inference_steps, strength=strength)
+        told = self.condition(embeds, num_images_per_prompt)
+        start = from_image(self, pixels, walked, told, generator)
+        latents = yield from denoise(self, start, told, guide=self.guide, generator=generator, on_step=on_step)
+        return self.deliver(latents, output_type, return_dict)

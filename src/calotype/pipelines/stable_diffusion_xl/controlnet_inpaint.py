@@ -1,0 +1,106 @@
+"""Inpainting with Stable Diffusion XL and ControlNets."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, ClassVar
+
+import torch
+
+from calotype.core.story import story
+from calotype.generation.callbacks import Older, OnStepEnd, reports
+from calotype.generation.checks import as_generator, check_shape
+from calotype.generation.control import controls
+from calotype.generation.images import PipelineImageInput
+from calotype.generation.latents import from_mask, walk
+from calotype.generation.loop import denoise
+from calotype.generation.masks import Frame
+from calotype.generation.state import Step
+from calotype.pipelines.stable_diffusion_xl.controlnet import WATCHED, ControlledStableDiffusionXL
+from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
+from calotype.pipelines.stable_diffusion_xl.framing import Framing
+from calotype.pipelines.stable_diffusion_xl.words import Words, check_words
+
+
+class StableDiffusionXLControlNetInpaintPipeline(ControlledStableDiffusionXL, StableDiffusionXL):
+    """Pictures of a prompt within a mask that follow a hint, the rest of a picture kept."""
+
+    model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->vae"
+    _callback_tensor_inputs: ClassVar[list[str]] = [
+        *WATCHED,
+        "add_neg_time_ids",
+        "mask",
+        "masked_image_latents",
+        "control_image",
+    ]
+
+    @story
+    def __call__(
+        self,
+        prompt: str | list[str] | None = None,
+        prompt_2: str | list[str] | None = None,
+        image: PipelineImageInput | None = None,
+        mask_image: PipelineImageInput | None = None,
+        control_image: PipelineImageInput | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        padding_mask_crop: int | None = None,
+        strength: float = 0.9999,
+        num_inference_steps: int = 50,
+        denoising_start: float | None = None,
+        denoising_end: float | None = None,
+        guidance_scale: float = 5.0,
+        negative_prompt: str | list[str] | None = None,
+        negative_prompt_2: str | list[str] | None = None,
+        num_images_per_prompt: int = 1,
+        eta: float = 0.0,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        ip_adapter_image: PipelineImageInput | None = None,
+        ip_adapter_image_embeds: list[torch.Tensor] | None = None,
+        pooled_prompt_embeds: torch.Tensor | None = None,
+        negative_pooled_prompt_embeds: torch.Tensor | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        controlnet_conditioning_scale: float | list[float] = 1.0,
+        guess_mode: bool = False,
+        control_guidance_start: float | list[float] = 0.0,
+        control_guidance_end: float | list[float] = 1.0,
+        guidance_rescale: float = 0.0,
+        original_size: tuple[int, int] | None = None,
+        crops_coords_top_left: tuple[int, int] = (0, 0),
+        target_size: tuple[int, int] | None = None,
+        aesthetic_score: float = 6.0,
+        negative_aesthetic_score: float = 2.5,
+        clip_skip: int | None = None,
+        callback_on_step_end: OnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006  (the peer's signature)
+        callback: Older | None = None,
+        callback_steps: int | None = None,
+    ) -> Generator[Step, None, Any]:
+        """Repaint what the mask shows white, following the hint; every argument is explained in docs/parameters.md."""
+        wanted = Words(prompt, prompt_2, prompt_embeds, pooled_prompt_embeds)
+        unwanted = Words(negative_prompt, negative_prompt_2, negative_prompt_embeds, negative_pooled_prompt_embeds)
+        batch = check_words(wanted, unwanted, self.text_width) * num_images_per_prompt
+        generator = as_generator(generator, batch)
+        window = control_guidance_start, control_guidance_end
+        heard = controls(self.controlnet, "control_image", controlnet_conditioning_scale, window, guess_mode)
+        size = self.picture_size(image, height, width)
+        check_shape("latents", latents, self.latent_shape(batch, *size))
+        frame = Frame.around(image, mask_image, *size, padding_mask_crop, output_type)
+        pixels, mask = frame.preprocess(self.image_processor, batch)
+        hints = self.hints("control_image", control_image, batch, (height, width), size, frame)
+        on_step = reports(self, callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps)
+        framing = Framing(original_size or size, crops_coords_top_left, target_size or size)
+        framings = self.rated(framing, framing, aesthetic_score, negative_aesthetic_score)
+
+        walked = walk(self, num_inference_steps, strength=strength, start=denoising_start, end=denoising_end)
+        told = self.condition(wanted, unwanted, *framings, num_images_per_prompt).also(control_image=hints)
+        told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
+        late = denoising_start is not None
+        start = from_mask(self, pixels, mask, walked, told, generator, strength, latents, unfinished=late)
+        latents = yield from denoise(self, start, told, controls=heard, generator=generator, eta=eta, on_step=on_step)
+        return frame.restore(self.deliver(latents, output_type, return_dict, generator), self.image_processor)

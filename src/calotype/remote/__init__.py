@@ -1,0 +1,1 @@
+"""Hybrid inference, a VAE elsewhere: ``wire`` is its bytes, ``client`` sends them, ``vae`` stands in for it."""
