@@ -14,6 +14,7 @@ from torch import Tensor
 
 from calotype.models.tokenizer import CLIPTokenizer
 from calotype.schedulers import DDIMScheduler, DDPMScheduler
+from training.captions import Told, caption
 from training.recipes.clip import read
 from training.studio import Studio, as_pixels, log
 from training.trainer import Batch
@@ -22,6 +23,13 @@ from training.world import Scene, draw
 Painter = Callable[[Sequence[Scene]], NDArray[np.uint8]]
 Captioner = Callable[[Scene, np.random.Generator], str]
 Encoder = Callable[[Tensor], Tensor]  # from pixels, a batch of them
+
+UNTOLD = 0.1  # of the captions are dropped, so that guidance has something to compare with
+
+
+def told_or_not(told: Told) -> Captioner:
+    """Captions that tell these facts, or now and then nothing."""
+    return lambda one, rng: "" if rng.random() < UNTOLD else caption(one, rng, told)
 
 
 def noises() -> DDIMScheduler:

@@ -128,3 +128,31 @@ def measure(studio: Studio, words: CLIPTokenizer, networks: nn.ModuleDict) -> di
         alike = likeness(networks, {name: tensor.to(studio.device) for name, tensor in told.items()})
         found.append((alike.argmax(-1).cpu() == torch.arange(100)).float().mean())
     return {"caption finds its picture among 100 never seen": float(torch.stack(found).mean())}
+
+
+class Towers:
+    """The finished CLIP pair, frozen and in full precision."""
+
+    def __init__(self, studio: Studio) -> None:
+        folder = studio.known(NAME) or studio.folder(NAME)
+        full: dict[str, Any] = {"torch_dtype": torch.float32}
+        text = CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder", **full)
+        image = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", **full)
+        self.text, self.image = (tower.to(studio.device).requires_grad_(False) for tower in (text, image))
+        self.words = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+        self.processor = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
+        self._ends = self.words.eos_token_id
+
+    def seen(self, pixels: Tensor) -> Tensor:
+        """What the image tower makes of pictures in [-1, 1]."""
+        return self.image(as_seen(pixels)).image_embeds
+
+    def nothing(self) -> Tensor:
+        """What it makes of a picture without anything: Kandinsky's negative."""
+        side: int = self.image.config.image_size
+        return self.image(torch.zeros(1, 3, side, side, device=self.image.device)).image_embeds
+
+    def told(self, ids: Tensor) -> Tensor:
+        """Which tokens belong to the text: all to the first that ends it."""
+        ended = (ids == self._ends).cumsum(1)
+        return ended - (ids == self._ends).long() == 0

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import nn
 
 from calotype.models.controlnet import ControlNetModel
-from training.captions import Told, caption
-from training.recipes.diffusion import UNTOLD
+from training.captions import Told
+from training.lessons import told_or_not
 from training.recipes.pocket import Teacher
 from training.studio import Studio, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
-from training.world import Scene, edges
+from training.world import edges
 
 NAME = "pocket-controlnet-edges"
 SHARE = 0.07  # of the whole time
@@ -44,12 +43,7 @@ def make(studio: Studio) -> None:
 
         return {"loss": teacher.lesson.loss(batch, generator, hinted)}
 
-    batches = teacher.batches(SCENES, tell, hint=edges)
+    batches = teacher.batches(SCENES, told_or_not(LITTLE), hint=edges)
     made = studio.learn(Task("controlnet", nn.ModuleDict({"net": net}), batches, losses), PLAN, SHARE)
     halved(made["net"]).save_pretrained(studio.folder(NAME))
     write_card(studio.folder(NAME), NAME, ABOUT, {}, ["controlnet", "pocket"])
-
-
-def tell(one: Scene, rng: np.random.Generator) -> str:
-    """A caption that leaves most to the hint, or none."""
-    return "" if rng.random() < UNTOLD else caption(one, rng, LITTLE)

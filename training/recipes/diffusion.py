@@ -14,18 +14,17 @@ from calotype.models.autoencoder_kl import AutoencoderKL
 from calotype.models.text_encoders import CLIPTextModel, CLIPTextModelWithProjection
 from calotype.models.tokenizer import CLIPTokenizer
 from calotype.models.unet import UNet2DConditionModel
-from training.captions import caption
-from training.lessons import Lesson, Shelf, noises
+from training.captions import Told
+from training.lessons import Lesson, Shelf, noises, told_or_not
 from training.recipes import clip
 from training.recipes.vae import moments
 from training.studio import Studio, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
-from training.world import Scene, scene
+from training.world import scene
 
 NAME = "pocket-sd"
 SHARE = 0.36  # of the whole time
 SCENES = 20_000  # of which each is told in fresh words every time
-UNTOLD = 0.1  # of the captions are dropped, so that guidance has something to compare with
 PLAN = Plan(steps=60_000, batch=64, learning_rate=2e-3, weight_decay=0.01, averaging=0.999, orthogonal=True)
 AGAIN = 0.5  # of the learning rate is enough for weights that know much already
 LISTENING = 0.3  # how fast the text encoder goes on learning, beside the UNet
@@ -54,15 +53,10 @@ def make(studio: Studio) -> None:
         return {"loss": lesson.loss(batch, generator, lambda *noisy: networks["unet"](*noisy, states).sample)}
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
-        return shelf.batch(words, rng, size, told_or_not)
+        return shelf.batch(words, rng, size, told_or_not(Told()))
 
     made = studio.learn(Task("diffusion", networks, draw, losses, {"text": LISTENING}), plan, SHARE)
     save(studio, words, vae, made)
-
-
-def told_or_not(one: Scene, rng: np.random.Generator) -> str:
-    """A caption, or now and then none."""
-    return "" if rng.random() < UNTOLD else caption(one, rng)
 
 
 def save(studio: Studio, words: CLIPTokenizer, vae: AutoencoderKL, networks: nn.ModuleDict) -> None:

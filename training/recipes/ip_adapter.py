@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from calotype.adapters.ip_adapter_training import beside, fresh_adapter, save_adapter
-from calotype.models.vision import CLIPVisionModelWithProjection
 from training.captions import ANYTHING, plain, with_article
 from training.recipes import clip
 from training.recipes.pocket import Teacher
@@ -33,14 +32,10 @@ def make(studio: Studio) -> None:
     What the UNet learns to make of a picture beside words that say nothing is what it makes of the picture's caption.
     """
     teacher = Teacher(studio)
-    encoder = CLIPVisionModelWithProjection.from_pretrained(studio.folder(clip.NAME) / "image_encoder")
-    encoder = encoder.to(studio.device).requires_grad_(False)
+    towers = clip.Towers(studio)
     torch.manual_seed(studio.seed)
-    adapter = fresh_adapter(teacher.unet, encoder.config.projection_dim, WORDS)
+    adapter = fresh_adapter(teacher.unet, towers.image.config.projection_dim, WORDS)
     untelling = clip.read(teacher.words, list(UNTELLING)).to(studio.device)
-
-    def see(pixels: Tensor) -> Tensor:
-        return encoder(clip.as_seen(pixels)).image_embeds
 
     def losses(networks: Any, batch: Batch, generator: torch.Generator) -> Losses:
         noisy, steps, _ = teacher.lesson.question(batch, generator)
@@ -56,10 +51,10 @@ def make(studio: Studio) -> None:
         return {"loss": F.mse_loss(told, aim)}
 
     batches = teacher.batches(
-        SCENES, lambda one, _: plain(one), wanted=lambda one: not one.nameless, also={"seen": see}
+        SCENES, lambda one, _: plain(one), wanted=lambda one: not one.nameless, also={"seen": towers.seen}
     )
     made = studio.learn(Task("ip_adapter", nn.ModuleDict({"adapter": adapter}), batches, losses), PLAN, SHARE)
     folder = studio.folder(NAME)
-    halved(encoder).save_pretrained(folder / "image_encoder")
+    halved(towers.image).save_pretrained(folder / "image_encoder")
     save_adapter(folder / "ip-adapter.safetensors", halved(made["adapter"]))
     write_card(folder, NAME, ABOUT, {}, ["ip-adapter", "pocket"])

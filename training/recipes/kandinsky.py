@@ -11,7 +11,7 @@ from calotype.models.unet import UNet2DConditionModel
 from calotype.models.vq_model import VQModel
 from calotype.schedulers import DDPMScheduler
 from training.lessons import Lesson, Shelf
-from training.recipes import prior
+from training.recipes import clip, prior
 from training.recipes.movq import latents_of
 from training.studio import Studio, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
@@ -29,7 +29,7 @@ output, a learned variance in the large models, is not trained, and the schedule
 
 def make(studio: Studio) -> None:
     """Train the UNet on what the finished image tower sees, and save the decoder pipeline."""
-    towers = prior.Towers(studio)
+    towers = clip.Towers(studio)
     movq = VQModel.from_pretrained(studio.folder("movq")).to(studio.device).requires_grad_(False)
     rng = studio.rng(7)
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from calotype import StableDiffusionPipeline
 from calotype.adapters.lora_training import fresh_pairs
-from training.captions import WORDS
-from training.recipes.diffusion import told_or_not
+from training.captions import WORDS, Told
+from training.lessons import told_or_not
 from training.recipes.pocket import Teacher
 from training.studio import Studio, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
@@ -56,7 +56,7 @@ def make(studio: Studio) -> None:
         drawing, reading = F.mse_loss(told, aim), F.mse_loss(states, meant)
         return {"loss": drawing + reading, "drawing": drawing, "reading": reading}
 
-    batches = teacher.batches(SCENES, told_or_not, paint=opposite)
+    batches = teacher.batches(SCENES, told_or_not(Told()), paint=opposite)
     made = studio.learn(
         Task("lora", nn.ModuleDict({"drawing": drawing, "reading": reading}), batches, losses), PLAN, SHARE
     )

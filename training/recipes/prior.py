@@ -10,19 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from calotype import KandinskyV22PriorPipeline
-from calotype.models.image_processor import CLIPImageProcessor
 from calotype.models.prior_transformer import PriorTransformer
-from calotype.models.text_encoders import CLIPTextModelWithProjection
-from calotype.models.tokenizer import CLIPTokenizer
-from calotype.models.vision import CLIPVisionModelWithProjection
 from calotype.schedulers import UnCLIPScheduler
-from training.captions import caption
-from training.lessons import Shelf
+from training.lessons import Shelf, told_or_not
 from training.recipes import clip
-from training.recipes.diffusion import UNTOLD
 from training.studio import Studio, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
-from training.world import Scene, scene
+from training.world import scene
 
 NAME = "pocket-kandinsky-prior"
 SHARE = 0.03  # of the whole time
@@ -33,7 +27,7 @@ ABOUT = """The prior of Kandinsky 2.2, small: from a caption to the embedding of
 
 def make(studio: Studio) -> None:
     """Train the transformer on embeddings that the finished towers make, and save the prior pipeline."""
-    towers = Towers(studio)
+    towers = clip.Towers(studio)
     rng = studio.rng(6)
     shelf = Shelf(studio, [scene(rng) for _ in range(SCENES)], {"embeds": towers.seen})
     scheduler = UnCLIPScheduler(prediction_type="sample", clip_sample_range=10.0)
@@ -58,7 +52,7 @@ def make(studio: Studio) -> None:
         return {"loss": F.mse_loss(told.float(), embeds)}
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
-        return shelf.batch(towers.words, rng, size, told_or_not)
+        return shelf.batch(towers.words, rng, size, told_or_not(clip.TOLD))
 
     made = studio.learn(Task("prior", nn.ModuleDict({"prior": prior}), draw, losses), PLAN, SHARE)
     pipe = KandinskyV22PriorPipeline(
@@ -71,39 +65,6 @@ def make(studio: Studio) -> None:
     )
     pipe.save_pretrained(studio.folder(NAME))
     write_card(studio.folder(NAME), NAME, ABOUT, {}, ["kandinsky", "pocket"])
-
-
-def told_or_not(one: Scene, rng: np.random.Generator) -> str:
-    """A caption that tells the shape more often than those of others, or now and then none."""
-    return "" if rng.random() < UNTOLD else caption(one, rng, clip.TOLD)
-
-
-class Towers:
-    """The finished CLIP pair, frozen and in full precision."""
-
-    def __init__(self, studio: Studio) -> None:
-        folder = studio.known(clip.NAME) or studio.folder(clip.NAME)
-        full: dict[str, Any] = {"torch_dtype": torch.float32}
-        text = CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder", **full)
-        image = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", **full)
-        self.text, self.image = (tower.to(studio.device).requires_grad_(False) for tower in (text, image))
-        self.words = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-        self.processor = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
-        self._ends = self.words.eos_token_id
-
-    def seen(self, pixels: Tensor) -> Tensor:
-        """What the image tower makes of pictures in [-1, 1]."""
-        return self.image(clip.as_seen(pixels)).image_embeds
-
-    def nothing(self) -> Tensor:
-        """What it makes of a picture without anything: Kandinsky's negative."""
-        side: int = self.image.config.image_size
-        return self.image(torch.zeros(1, 3, side, side, device=self.image.device)).image_embeds
-
-    def told(self, ids: Tensor) -> Tensor:
-        """Which tokens belong to the text: all to the first that ends it."""
-        ended = (ids == self._ends).cumsum(1)
-        return ended - (ids == self._ends).long() == 0
 
 
 def transformer(seed: int, text: Any, embeds: Tensor) -> PriorTransformer:
