@@ -31,7 +31,8 @@ class Peak:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._over.set()
         self._watch.join()
-        self.resident = _held("VmHWM") - self._before["VmRSS"]
+        self.whole = _held("VmHWM")  # what was held before too
+        self.resident = self.whole - self._before["VmRSS"]
         self.anonymous = self._highest - self._before["RssAnon"]
 
     def _look(self) -> None:

@@ -53,11 +53,18 @@ def through(place: Place, name: str, folder: Path, side: int) -> Iterator[Questi
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The address of the VAE of a folder, served by another process."""
-    command = [sys.executable, "-m", "calotype", "serve", "--port", "0", "--device", "cpu", "--vae", f"vae={folder}"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with process(folder) as (_, url):
+        yield url
+
+
+@contextmanager
+def process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Another process that serves the VAE of a folder, and the address of that."""
+    serve = [sys.executable, "-m", "calotype", "serve", "--port", "0", "--device", "cpu", "--vae", f"vae={folder}"]
+    server = subprocess.Popen([*serve, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert server.stdout is not None
     try:
-        yield server.stdout.readline().strip()
+        yield server, server.stdout.readline().strip()
     finally:
         server.terminate()
         server.communicate()

@@ -29,6 +29,12 @@ def test_quick_questions_in_one_process_are_answered_and_not_recorded(capsys, mo
     assert not kept
 
 
+def test_films_are_measured_against_the_peers(capsys):
+    main(["helios", "--quick"])
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("a chunk, tiny", "2 chunks as they come", "a film of 2 chunks"))
+
+
 def test_a_fresh_process_answers_with_a_number_and_says_why_not():
     assert fresh(seven)() == 7.0
     with pytest.raises(RuntimeError, match="positional argument"):

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 
 from training.evaluate import evaluate
+from training.evaluate_films import evaluate_films
 from training.recipes import RECIPES
 from training.studio import Studio
 
-STAGES = {**RECIPES, "evaluate": evaluate}
+STAGES = {**RECIPES, "evaluate": evaluate, "evaluate_films": evaluate_films}
 
 
 def main() -> None:

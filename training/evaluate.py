@@ -19,10 +19,9 @@ from training import exams
 from training.recipes import controlnet, diffusion, inversion, ip_adapter, kandinsky, lora, prior
 from training.recipes.pocket import pocket_sd
 from training.studio import Studio, log, write_card
-from training.world import SIDE
 
 PROMPTS, FEWER = 200, 50  # for the model itself; for what it can do beside
-SQUARE = {"height": SIDE, "width": SIDE}
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def evaluate(studio: Studio) -> None:
@@ -108,8 +107,19 @@ def _picture(studio: Studio, pipe: Any) -> exams.Marks:
 def _decoded(studio: Studio) -> exams.Marks:
     pipe = kandinsky_of(studio)
     return {
-        **_told("one thing", exams.prompts(pipe, PROMPTS, **SQUARE)),
-        **_told("two things", exams.prompts(pipe, FEWER, things=2, **SQUARE)),
+        **_told("one thing", exams.prompts(pipe, PROMPTS)),
+        **_told("two things", exams.prompts(pipe, FEWER, things=2)),
+        **_mixing("prompts", pipe),
+        **_mixing("a prompt and a picture", pipe, pictured=True),
+    }
+
+
+def _mixing(kind: str, pipe: Any, pictured: bool = False) -> exams.Marks:
+    """How facts pass from the first of two to the second."""
+    return {
+        f"{kind} mixed, {share:.0%} of the second: {fact}": mark
+        for share in SHARES
+        for fact, mark in exams.mixed(pipe, FEWER, share, pictured).items()
     }
 
 

@@ -152,6 +152,34 @@ def pictured(pipe: Any, count: int, **options: Any) -> Marks:
     return judged(drawn(pipe, asked, lambda place: {"ip_adapter_image": [shown[place]]}, **options), scenes)
 
 
+def mixed(pipe: Any, count: int, share: float, pictured: bool = False, **options: Any) -> Marks:
+    """A scene's prompt mixed with this share of another's, or of its picture: of which scene the facts are."""
+    pool = unseen(8 * count, seed=8)
+    pairs = [(one, other) for one, other in zip(pool[::2], pool[1::2], strict=True) if _apart(one, other)][:count]
+    shown = [Image.fromarray(picture) for picture in draw([other for _, other in pairs])]
+    prior, decoder = pipe.prior_pipe, pipe.decoder_pipe
+    prior.set_progress_bar_config(disable=True)
+    told = list[Any]()
+    for place, (one, other) in enumerate(pairs):
+        second = shown[place] if pictured else plain(other)
+        told.append(prior.interpolate([plain(one), second], [1 - share, share], generator=place))
+    embeds = {name: torch.cat([each[name] for each in told]) for name, _ in told[0].items()}
+    images = decoder(**embeds, seeds=range(count), output_type="np", **options).images
+    pictures = (images * 255).round().astype(np.uint8)
+    marks = {
+        "first": judged(pictures, [one for one, _ in pairs]),
+        "second": judged(pictures, [one for _, one in pairs]),
+    }
+    facts = ("colour", "shape", "ground")
+    return {f"{fact} of the {which}": mark[fact] for which, mark in marks.items() for fact in facts}
+
+
+def _apart(one: Scene, other: Scene) -> bool:
+    """Whether two scenes of one thing share neither ground nor colour nor shape."""
+    first, second = one.things[0], other.things[0]
+    return one.ground != other.ground and first.colour != second.colour and first.shape != second.shape
+
+
 def moons(pipe: Any, count: int, word: str = WORD, **options: Any) -> Marks:
     """Whether a word draws the shape that has no name."""
     scenes = [

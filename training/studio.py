@@ -64,14 +64,14 @@ class Studio:
 
 
 def as_pixels(pictures: NDArray[np.uint8]) -> Tensor:
-    """Pictures (batch, height, width, 3) as a network takes them: (batch, 3, height, width) in [-1, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    """Pictures (batch, height, width, 3) as a network takes them, (batch, 3, height, width) in [-1, 1]; films alike."""
+    return torch.from_numpy(pictures).movedim(-1, 1).float() / 127.5 - 1
 
 
 def as_pictures(pixels: Tensor) -> NDArray[np.uint8]:
     """The way back."""
     levels = (pixels.detach().float().cpu() + 1) * 127.5
-    return levels.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return levels.round().clamp(0, 255).to(torch.uint8).movedim(1, -1).numpy()
 
 
 def halved(network: nn.Module) -> Any:

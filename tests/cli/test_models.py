@@ -6,18 +6,22 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import calotype
+from calotype.cli.needed import files_in
+from calotype.core.files import Source
+from calotype.models.xlm_roberta_tokenizer import XLMRobertaTokenizer
+from tests import nursery
 from tests.tiny import tiny_stable_diffusion
+from tests.tiny_kandinsky import tiny_kandinsky
 from tests.unit.hub_server import Hub, Repository, Server
 
 NAME, COMMIT = "owner/model", "a" * 40
+DECODER, PRIOR = "owner/decoder", "owner/prior"
 WEIGHTS = {
     "text_encoder": "model.safetensors",
     "unet": "diffusion_pytorch_model.safetensors",
@@ -178,6 +182,10 @@ def test_info_refuses_what_is_no_model(run, tmp_path):
 # ---------------------------------------------------------------------- list and pull, in children: the Hub's settings are read once
 
 
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("repository")
@@ -185,9 +193,8 @@ def hub(tmp_path_factory):
     pipe.save_pretrained(folder)
     pipe.vae.save_pretrained(folder / "vae", variant="fp16")
     pipe.unet.save_pretrained(folder / "unet", max_shard_size="2MB")
-    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     unwanted = dict.fromkeys(("README.md", "v1-5-pruned.ckpt", "unet/diffusion_pytorch_model.bin"), b"never read")
-    hub = Hub({NAME: Repository({COMMIT: found | unwanted}, {"main": COMMIT})})
+    hub = Hub({NAME: Repository({COMMIT: files_of(folder) | unwanted}, {"main": COMMIT})})
     server = Server(hub)
     hub.url = server.url
     yield hub
@@ -198,8 +205,7 @@ def hub(tmp_path_factory):
 def child(hub, tmp_path):
     def call(*words, **environment):
         told = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
-        asked = [sys.executable, "-m", "calotype", *words]
-        done = subprocess.run(asked, env=told | environment, cwd=tmp_path, capture_output=True, text=True)
+        done = nursery.run(nursery.CALOTYPE, *words, env=told | environment, cwd=tmp_path)
         return (
             done.returncode,
             json.loads(done.stdout) if "--json" in words and done.stdout else done.stdout,
@@ -246,6 +252,40 @@ def test_pull_takes_the_variant_where_there_is_one(child):
     assert code == 0 and "vae/diffusion_pytorch_model.fp16.safetensors" in names
     assert "vae/diffusion_pytorch_model.safetensors" not in names and "text_encoder/model.safetensors" in names
     assert child("models", "pull", NAME, "--variant", "fp8")[0] == 3
+
+
+def test_pull_of_a_decoder_brings_the_prior_that_its_card_names(hub, child, tmp_path_factory):
+    halves = {
+        DECODER: (calotype.KandinskyV22Pipeline, ["main", "tuned"]),
+        PRIOR: (calotype.KandinskyV22PriorPipeline, ["main"]),
+    }
+    for name, (kind, branches) in halves.items():
+        folder = tmp_path_factory.mktemp("half")
+        tiny_kandinsky(kind).save_pretrained(folder)
+        (folder / "README.md").write_text(f"---\nprior: {PRIOR}\n---\n")
+        hub.repositories[name] = Repository({COMMIT: files_of(folder)}, dict.fromkeys(branches, COMMIT))
+    code, told, said = child("models", "pull", DECODER, "--revision", "tuned", "--dry-run", "--json")
+    assert (code, said, told["repository"]) == (0, "", DECODER)
+    (prior,) = told["connected"]
+    assert (prior["repository"], prior["commit"]) == (PRIOR, COMMIT)
+    rows = [*told["files"], *prior["files"]]
+    assert told["to_fetch"]["bytes"] == sum(row["bytes"] for row in rows if not row["cached"])
+    assert not any(row["cached"] for row in rows if row["file"].endswith(".safetensors"))
+    code, text, _ = child("models", "pull", DECODER)
+    assert code == 0 and DECODER in text and PRIOR in text
+    assert f"{told['to_fetch']['files']} files fetched" in text
+    code, _, said = child("generate", "a cat", "-m", DECODER, "--steps", "1", HF_HUB_OFFLINE="1")
+    assert code == 0, said
+
+
+def test_the_pieces_of_a_tokenizer_are_needed_where_it_was_not_compiled(tmp_path):
+    told = {"sentencepiece.bpe.model", "tokenizer_config.json"}
+    for name in told:
+        (tmp_path / name).touch()
+    folder = Source(str(tmp_path), tmp_path)
+    assert {*files_in(folder, XLMRobertaTokenizer, None)} == told
+    (tmp_path / "tokenizer.json").touch()
+    assert {*files_in(folder, XLMRobertaTokenizer, None)} == {"tokenizer.json", "tokenizer_config.json"}
 
 
 def test_pull_of_what_is_not_there(child, model):

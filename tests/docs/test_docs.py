@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 import calotype
 from tests.endpoints import serving
 from tests.tiny import tiny_stable_diffusion, tiny_stable_diffusion_xl
+from tests.tiny_helios import pipeline
 from tests.tiny_kandinsky import tiny_kandinsky
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +23,17 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
 USED = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-DECODER, PRIOR = "kandinsky-community/kandinsky-2-2-decoder", "kandinsky-community/kandinsky-2-2-prior"
+PRIORS = {
+    "kandinsky-2-1-prior": calotype.KandinskyPriorPipeline,
+    "kandinsky-2-2-prior": calotype.KandinskyV22PriorPipeline,
+}
+DECODERS = {  # of each the prior that its card names
+    "kandinsky-2-1": (calotype.KandinskyPipeline, "kandinsky-2-1-prior"),
+    "kandinsky-2-2-decoder": (calotype.KandinskyV22Pipeline, "kandinsky-2-2-prior"),
+    "kandinsky-2-2-decoder-inpaint": (calotype.KandinskyV22InpaintPipeline, "kandinsky-2-2-prior"),
+    "kandinsky-2-2-controlnet-depth": (calotype.KandinskyV22ControlnetPipeline, "kandinsky-2-2-prior"),
+}
+FILMS = "BestWishYsh/Helios-Distilled"
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +46,18 @@ def checkpoints(tmp_path_factory):
         "stabilityai/stable-diffusion-xl-refiner-1.0": tiny_stable_diffusion_xl(
             calotype.StableDiffusionXLImg2ImgPipeline, refiner=True
         ),
-        DECODER: tiny_kandinsky(calotype.KandinskyV22Pipeline),
-        PRIOR: tiny_kandinsky(calotype.KandinskyV22PriorPipeline),
+        FILMS: pipeline("distilled"),
     }
     for name, pipe in made.items():
         pipe.save_pretrained(folder / name)
-    (folder / DECODER / "README.md").write_text(f"---\nprior:\n- {PRIOR}\n---\n")
+    halves = folder / "kandinsky-community"
+    for name, kind in PRIORS.items():
+        tiny_kandinsky(kind).save_pretrained(halves / name)
+    for name, (kind, prior) in DECODERS.items():
+        tiny_kandinsky(kind).save_pretrained(halves / name)
+        (halves / name / "README.md").write_text(f"---\nprior:\n- {halves.name}/{prior}\n---\n")
+    index = folder / FILMS / "model_index.json"  # films of the usual size would take too long
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"_usual_arguments": {"height": 64, "width": 64}}))
     return folder
 
 
@@ -74,7 +92,8 @@ def test_every_argument_is_explained_once():
     kinds = [
         getattr(calotype, name)
         for name in calotype.__all__
-        if name.endswith("Pipeline") and name.startswith(("Stable", "Kandinsky"))
+        if name.endswith("Pipeline") and name.startswith(("Stable", "Kandinsky", "Helios"))
     ]
     taken = {name for kind in kinds for name in inspect.signature(kind.__call__).parameters} - {"self"}
-    assert set(names) == taken
+    beside = {name for kind in kinds for name in kind.beside_signature}
+    assert set(names) == taken | beside

@@ -82,6 +82,17 @@ def pair(folder: Path, kind: str):
     return pipes
 
 
+read_pair = cache(pair)
+
+
+def lent_pair(folder: Path, kind: str):
+    """The pair of a folder, read once and lent to tests that change nothing but the scheduler, which is new."""
+    pipes = read_pair(folder, kind)
+    for pipe, library in zip(pipes, (diffusers, calotype), strict=True):
+        pipe.scheduler = library.DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
+    return pipes
+
+
 def with_scheduler(pipes, name: str, **options):
     """The same scheduler on both, made from the config they were saved with."""
     for pipe, library in zip(pipes, (diffusers, calotype), strict=True):

@@ -313,12 +313,17 @@ def split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict
     return made, laid, {key[1:]: value for key, value in options.items() if key[0] == "/"}
 
 
+LAID: dict[str, tuple[Any, Any]] = {}  # some of the peer's take long to make
+
+
 def pair(name: str, options: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    """Our scheduler and the peer's before their first step, and what to tell each step."""
     made, laid, stepped = split(options)
-    ours, peers = getattr(schedulers, name)(**made), getattr(diffusers, name)(**made)
-    ours.set_timesteps(**laid)
-    peers.set_timesteps(**laid)
-    return ours, peers, stepped
+    if (row := f"{name} {options}") not in LAID:
+        LAID[row] = getattr(schedulers, name)(**made), getattr(diffusers, name)(**made)
+        for scheduler in LAID[row]:
+            scheduler.set_timesteps(**laid)
+    return *copy.deepcopy(LAID[row]), stepped
 
 
 def network(x: torch.Tensor, t: torch.Tensor, learned: bool) -> torch.Tensor:

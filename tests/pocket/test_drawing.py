@@ -14,7 +14,7 @@ FEW = {"num_inference_steps": 20}  # enough to see whether a mechanism works
 
 @pytest.mark.timeout(600)
 def test_two_hundred_prompts_are_drawn_as_they_tell(pipe):
-    marks = exams.prompts(pipe, 200)
+    marks = exams.prompts(pipe, 200, **FEW)
     assert marks["colour"] >= 0.95
     assert marks["shape"] >= 0.90
     assert marks["bound"] >= 0.85

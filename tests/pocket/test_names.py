@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import calotype
-from calotype.core.pocket import SHELF, pocket_folder, pocket_names
+from calotype.core.digests import sha256_of
+from calotype.core.errors import MissingFile
+from calotype.core.pocket import SHARED, SHELF, pocket_folder, pocket_names, shared_parts
 
 MOST = 25e6  # bytes in the wheel
 
@@ -38,6 +40,31 @@ def test_weights_are_in_half_precision():
         with open(file, "rb") as opened:
             header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
         assert {told["dtype"] for key, told in header.items() if key != "__metadata__"} <= {"F16", "I64"}, file
+
+
+def test_weights_that_several_have_are_there_once():
+    digests = [sha256_of(file) for file in SHELF.rglob("*.safetensors")]
+    assert len(digests) == len({*digests})
+    tables = [*SHELF.rglob(SHARED)]
+    assert tables and all(table.parent.name in pocket_names() for table in tables)
+    for table in tables:
+        for part, (name, there) in shared_parts(table.parent).items():
+            assert not (table.parent / part).exists() and (SHELF / name / there / "config.json").is_file()
+
+
+def test_a_shared_part_is_loaded_and_saved_as_if_it_lay_there(tmp_path):
+    told = {"subfolder": "image_encoder", "torch_dtype": "auto"}
+    shared = calotype.CLIPVisionModelWithProjection.from_pretrained("pocket-ip-adapter", **told)
+    shared.save_pretrained(tmp_path)
+    home = SHELF / "pocket-clip" / "image_encoder" / "model.safetensors"
+    assert sha256_of(tmp_path / "model.safetensors") == sha256_of(home)
+
+
+def test_only_what_lies_on_the_shelf_may_point_elsewhere(tmp_path):
+    (tmp_path / "pocket-mine").mkdir()
+    (tmp_path / "pocket-mine" / SHARED).write_text('{"unet": "pocket-sd/unet"}')
+    with pytest.raises(MissingFile, match=r"pocket-mine/unet/config\.json"):
+        calotype.UNet2DConditionModel.from_pretrained(tmp_path / "pocket-mine", subfolder="unet")
 
 
 def test_a_name_means_what_ships_whatever_lies_in_the_working_folder(tmp_path, monkeypatch):

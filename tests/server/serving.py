@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +15,16 @@ import torch
 from calotype.server.hall import Hall
 from calotype.server.limits import Limits
 from calotype.server.running import Life, listening, place
-from calotype.server.vaes import Named, Shelf, Vae
+from calotype.server.vaes import KINDS, Named, Shelf, Vae
+from tests import tiny_helios
 from tests.tiny import tiny_movq, tiny_vae
 
-SMALL = {"sd": tiny_vae, "movq": tiny_movq}
+SMALL = {"sd": tiny_vae, "movq": tiny_movq, "wan": tiny_helios.vae}
+
+
+def made(named: Named, limits: Limits) -> Vae:
+    network = SMALL[named.model]()
+    return KINDS[type(network)](named.name, network, limits)
 
 
 @dataclass
@@ -26,7 +32,7 @@ class Small(Shelf):
     """VAEs that are made, not loaded."""
 
     def load(self) -> None:
-        self.vaes = {each.name: Vae(each.name, SMALL[each.model](), self.limits) for each in self.named}
+        self.vaes = {each.name: made(each, self.limits) for each in self.named}
 
 
 def shelf(limits: Limits, names: Sequence[str] = ("sd",)) -> Small:
@@ -77,3 +83,9 @@ def raw(running: Server) -> Iterator[socket.socket]:
     """A connection that says what no client would."""
     with socket.create_connection(running.address, timeout=20) as connection:
         yield connection
+
+
+def soon(true: Callable[[], Any]) -> None:
+    """Wait until it holds."""
+    while not true():
+        time.sleep(0.002)

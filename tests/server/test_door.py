@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from tests.server.asking import get
-from tests.server.serving import server
+from tests.server.asking import ask, body_of, described, get
+from tests.server.serving import raw, server
 
+LATENTS = torch.zeros(1, 4, 4, 4)
 TOLD = ("/metrics", "/docs", "/openapi.json")
 ROUTES = (*TOLD, "/vaes/sd/decode", "/vaes/sd/encode", "/nowhere", "//health", "/health/../metrics", "/health/")
 
@@ -63,3 +65,30 @@ def test_what_is_told_of_the_server(local):
     assert said.headers["x-content-type-options"] == "nosniff"
     assert "server" not in said.headers
     assert b'calotype_requests_total{route="/docs",status="200"}' in get(local.address, "/metrics").body
+
+
+def test_each_of_several_keys_opens_and_has_its_share():
+    with server(key=["one", "two"], max_rate=1) as running:
+        sent = {"query": described(LATENTS), "body": body_of(LATENTS)}
+        for key, statuses in (("one", [200, 429]), ("two", [200, 429]), ("three", [401])):
+            for status in statuses:
+                headers = {"Content-Type": "tensor/binary", "Authorization": f"Bearer {key}"}
+                assert ask(running.address, "/vaes/sd/decode", **sent, headers=headers).status == status
+
+
+def test_one_address_has_so_many_connections_and_no_more():
+    with (
+        server(max_connections_each=2) as running,
+        raw(running) as first,
+        raw(running) as second,
+        raw(running) as third,
+    ):
+        for connection in (first, second, third):
+            connection.settimeout(20)
+        try:
+            third.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert third.recv(100) == b""
+        except ConnectionError:
+            pass
+        first.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert first.recv(100).startswith(b"HTTP/1.1 200")

@@ -14,12 +14,17 @@ from calotype.server.asked import Decoding
 from calotype.server.engine import Engine
 from calotype.server.fit import Facts
 from calotype.server.gate import Gate
+from calotype.server.jobs import Broken, Unwanted
 from calotype.server.limits import Limits
+from calotype.server.picture_vae import PictureVae
 from calotype.server.refusals import Refused, refusal_of
 from calotype.server.routes import packed
-from calotype.server.vaes import Vae
+from calotype.server.shares import Shares
 from tests.server.asking import body_of, described
+from tests.server.serving import shelf
 from tests.tiny import tiny_vae
+
+BREAKS = 666
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,18 @@ class Bench:
     def __init__(self):
         self.leave, self.passes = threading.Event(), []
 
-    def __call__(self, tasks):
+    def __call__(self, tasks, wanted):
         assert self.leave.wait(20)
         self.passes.append([task.value for task in tasks])
+        if tasks[0].value == BREAKS:
+            raise Broken
         if any(task.value < 0 for task in tasks):
             raise NotFinite("body", "finite numbers")
         return [2 * task.value for task in tasks]
+
+
+def always():
+    return True
 
 
 def run(story, **limits):
@@ -149,6 +160,150 @@ def test_what_cannot_be_loaded_is_remembered():
     assert isinstance(engine.failed, ZeroDivisionError) and not engine.healthy
 
 
+def test_an_engine_that_breaks_refuses_what_it_worked_on_and_begins_again_with_what_waits():
+    async def story(engine, bench):
+        first, second = engine.queued(Number(BREAKS)), engine.queued(Number(2, "b"))
+        await begun(first)
+        bench.leave.set()
+        with pytest.raises(Refused, match="starting again") as refused:
+            await first.future
+        assert refusal_of(refused.value, "x").headers == {"Retry-After": "5"} and refused.value.status == 503
+        assert await second.future == 4
+        assert engine.healthy and engine.restarts == 1
+
+    run(story)
+
+
+def test_an_engine_that_breaks_again_and_again_is_given_up():
+    async def story(engine, bench):
+        bench.leave.set()
+        jobs = [engine.queued(Number(BREAKS, str(place))) for place in range(5)]
+        for job in jobs:
+            with pytest.raises(Refused):
+                await job.future
+        assert isinstance(engine.failed, Broken) and not engine.healthy
+
+    run(story)
+
+
+def test_while_it_is_loaded_again_it_is_not_ready():
+    loads = iter([threading.Event(), threading.Event()])
+    held = []
+
+    def load():
+        held.append(next(loads))
+        assert held[-1].wait(20)
+
+    async def story():
+        bench = Bench()
+        bench.leave.set()
+        engine = Engine(load, bench, Limits())
+        engine.start()
+        while not held:
+            await asyncio.sleep(0.001)
+        held[0].set()
+        with pytest.raises(Refused):
+            await engine.queued(Number(BREAKS)).future
+        assert not engine.healthy
+        while len(held) < 2:
+            await asyncio.sleep(0.001)
+        assert not engine.ready
+        held[1].set()
+        assert await engine.queued(Number(3)).future == 6
+        assert engine.healthy
+        engine.stop()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "fault", [RuntimeError("CUDA error: an illegal memory access"), torch.OutOfMemoryError("full")]
+)
+def test_a_device_that_is_gone_is_told_from_one_that_is_full(fault):
+    books = shelf(Limits())
+    books.load()
+
+    def raising(*_):
+        raise fault
+
+    books.vaes["sd"].work = raising
+    with pytest.raises(MemoryError if isinstance(fault, torch.OutOfMemoryError) else Broken):
+        books.work([decoding(torch.zeros(1, 4, 4, 4), Limits(), books.vaes["sd"])], always)
+
+
+@torch.inference_mode()
+def test_a_pass_that_nobody_waits_for_is_stopped_between_two_tiles():
+    limits, seen = Limits(tile_side=16), []
+    vae = PictureVae("sd", tiny_vae(), limits)
+    vae.network.decoder.conv_out.register_forward_hook(lambda *_: seen.append(0))
+    task = decoding(torch.zeros(1, 4, 16, 16), limits, vae)
+    with pytest.raises(Unwanted):
+        vae.work([task], lambda: not seen)
+    assert len(seen) == 1
+    vae.work([task], always)
+    assert len(seen) > 2
+
+
+def test_a_shared_pass_goes_on_until_the_last_has_left():
+    async def story(engine, bench):
+        asked = []
+
+        def work(tasks, wanted):
+            asked.append(wanted)
+            return bench(tasks, wanted)
+
+        engine.work = work
+        first = engine.queued(Number(0))
+        await begun(first)
+        two = [engine.queued(Number(value)) for value in (1, 2)]
+        bench.leave.set()
+        await asyncio.gather(first.future, *(job.future for job in two))
+        engine.forget(two[0])
+        assert asked[1]()
+        engine.forget(two[1])
+        assert not asked[1]()
+
+    run(story)
+
+
+def test_a_client_has_its_share_and_no_more():
+    gate = Gate(Limits(max_waiting_each=2))
+    mine = [gate.admit(1, 1, "me") for _ in range(2)]
+    with pytest.raises(Refused, match="its share") as refused:
+        gate.admit(1, 1, "me")
+    assert refused.value.status == 429
+    gate.admit(1, 1, "you")
+    mine[0].release()
+    mine[0].release()
+    gate.admit(1, 1, "me")
+
+
+def test_who_asks_too_often_is_told_when_there_is_more():
+    time = [0.0]
+    shares = Shares(Limits(max_rate=30), lambda: time[0])
+    for _ in range(30):
+        shares.enter("me", 1)
+        shares.leave("me")
+    with pytest.raises(Refused, match="30 requests a minute") as refused:
+        shares.enter("me", 1)
+    assert (refused.value.status, refused.value.wait) == (429, 2)
+    shares.enter("you", 1)
+    time[0] = 2
+    shares.enter("me", 1)
+    with pytest.raises(Refused):
+        shares.enter("me", 1)
+
+
+def test_clients_that_rest_are_forgotten():
+    time = [0.0]
+    shares = Shares(Limits(), lambda: time[0])
+    for number in range(5000):
+        time[0] += 1
+        shares.enter(str(number), 1)
+        shares.leave(str(number))
+    assert len(shares._buckets) < 4200 and not shares.here
+
+
 def test_the_gate_counts_requests_and_bytes():
     gate = Gate(Limits(max_waiting=2, max_held=100))
     first = gate.admit(60, wait=1)
@@ -185,11 +340,11 @@ def decoding(latents, limits, vae, **more):
 @torch.inference_mode()
 def test_an_answer_is_sent_from_where_the_picture_lies():
     limits, latents = Limits(), torch.zeros(1, 4, 4, 4)
-    vae = Vae("sd", tiny_vae(), limits)
+    vae = PictureVae("sd", tiny_vae(), limits)
     task = decoding(latents, limits, vae)
     seen = []
     vae.network.decoder.conv_out.register_forward_hook(lambda _, __, made: seen.append(made))
-    memory, _ = packed(task, vae.work([task])[0])
+    memory, _ = packed(task, vae.work([task], always)[0])
     seen[0][0, 0, 0, 0] = 5
     assert bytes(memory[:4]) == body_of(torch.tensor([5.0]))
 
@@ -205,19 +360,19 @@ def test_latents_are_read_where_they_arrived():
 @torch.inference_mode()
 def test_requests_that_share_a_pass_get_what_they_get_alone():
     limits = Limits()
-    vae = Vae("sd", tiny_vae(), limits)
+    vae = PictureVae("sd", tiny_vae(), limits)
     batch = [torch.randn(count, 4, 4, 6, generator=torch.Generator().manual_seed(count)) for count in (1, 3, 2)]
     tasks = [decoding(latents, limits, vae, scaling_factor=0.1 * place + 0.1) for place, latents in enumerate(batch)]
-    for together, task in zip(vae.work(tasks), tasks, strict=True):
-        torch.testing.assert_close(together, vae.work([task])[0])
+    for together, task in zip(vae.work(tasks, always), tasks, strict=True):
+        torch.testing.assert_close(together, vae.work([task], always)[0])
 
 
 @torch.inference_mode()
 def test_large_pictures_are_decoded_in_tiles():
     limits, latents = Limits(tile_side=16), torch.randn(1, 4, 12, 20, generator=torch.Generator().manual_seed(0))
-    vae, seen = Vae("sd", tiny_vae(), limits), []
+    vae, seen = PictureVae("sd", tiny_vae(), limits), []
     vae.network.decoder.conv_out.register_forward_hook(lambda _, given, __: seen.append(given[0].shape[-2:]))
-    [tiled] = vae.work([decoding(latents, limits, vae)])
+    [tiled] = vae.work([decoding(latents, limits, vae)], always)
     assert len(seen) > 1 and max(max(shape) for shape in seen) <= 16 + 4
     torch.testing.assert_close(tiled, tiny_vae().decode(latents).sample, atol=1e-5, rtol=1e-5)
 
@@ -228,6 +383,6 @@ def test_what_overflows_in_half_precision_is_decoded_in_full():
     whole = tiny_vae()
     whole.decoder.conv_out.weight.mul_(4e5)
     wanted = whole.decode(torch.ones(1, 4, 4, 4)).sample
-    vae = Vae("sd", whole.to(torch.float16), limits)
-    [made] = vae.work([decoding(torch.ones(1, 4, 4, 4), limits, vae)])
+    vae = PictureVae("sd", whole.to(torch.float16), limits)
+    [made] = vae.work([decoding(torch.ones(1, 4, 4, 4), limits, vae)], always)
     assert made.isfinite().all() and wanted.abs().max() > 65_504

@@ -17,20 +17,24 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from calotype.server.limits import Limits
+from tests import tiny_helios
 from tests.server.asking import TENSOR, ask, get, read
-from tests.server.serving import server
+from tests.server.serving import server, shelf
 from tests.tiny import tiny_vae
 
 BOUNDED = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": [*HealthCheck]}
 FIELDS = {
     "shape", "dtype", "output_type", "image_format", "partial_postprocess", "scaling_factor", "shift_factor",
-    "do_scaling", "height", "width", "body", "query", "header 'content-type'",
+    "do_scaling", "height", "width", "fps", "body", "query", "header 'content-type'",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def running():
-    with server(max_side=64, max_pixels=1 << 13) as running:
+    limits = Limits(max_side=64, max_pixels=1 << 13, max_frames=12, max_film_pixels=1 << 14)
+    with server(books=shelf(limits, ("sd", "wan"))) as running:
+        running.until_ready()
         yield running
 
 
@@ -119,6 +123,57 @@ def test_anything_to_encode(running, query, body, png):
     assert said.error["param"] in FIELDS | {name[:40] for name, _ in query}
 
 
+films = some.tuples(
+    some.integers(1, 2),
+    some.sampled_from([4, 4, 4, 3]),
+    some.integers(1, 4),
+    some.sampled_from([1, 2, 9]),
+    some.just(2),
+)
+
+
+@settings(max_examples=60, **BOUNDED)
+@given(
+    shape=films,
+    value=values,
+    more=some.sampled_from([0, 0, 0, -1, 3]),
+    kind=some.sampled_from(["pt", "pil", "mp4"]),
+    partial=some.booleans(),
+    fps=some.sampled_from(["", "24", "0", "x", "1e9"]),
+)
+def test_near_misses_of_films(running, shape, value, more, kind, partial, fps):
+    latents = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    latents.view(-1)[0] = value
+    body = latents.view(torch.uint8).numpy().tobytes()
+    body = body[:more] if more < 0 else body + bytes(more)
+    query = [*(("shape", side) for side in shape), ("dtype", "float32"), ("output_type", kind)]
+    said = ask(
+        running.address, "/vaes/wan/decode", [*query, ("partial_postprocess", partial), ("fps", fps)], body, TENSOR
+    )
+    frames, whole = 1 + 4 * (shape[2] - 1), kind == "pt" and not partial
+    if fps in ("0", "x", "1e9"):
+        assert said.error["param"] == "fps"
+    elif shape[1] != 4 or shape[3] == 9 or shape[0] * frames > 12 or (shape[0] > 1 and not whole):
+        assert said.error["param"] == "shape"
+    elif more or not latents.isfinite().all():
+        assert said.error["param"] == "body"
+    elif said.status == 422:
+        assert said.error["param"] == "body" and not filmed(latents).isfinite().all()
+    elif kind == "mp4":
+        assert said.body[4:8] == b"ftyp"
+    else:
+        video = filmed(latents)
+        unit = (video[0] / 2 + 0.5).clamp(0, 1).transpose(0, 1)
+        last = (unit * 255).round().permute(0, 2, 3, 1)
+        pixels = video if whole else unit if kind == "pil" else last
+        torch.testing.assert_close(read(said).float(), pixels, atol=1.0 if pixels is last else 1e-4, rtol=1e-4)
+
+
+def filmed(latents):
+    with torch.no_grad():
+        return tiny_helios.vae().decode(latents).sample
+
+
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -130,6 +185,7 @@ def as_it_is(context, value):
 OPERATIONS = [
     ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/health"), ("GET", "/metrics"),
     ("GET", "/openapi.json"), ("GET", "/docs"), ("POST", "/vaes/sd/decode"), ("POST", "/vaes/sd/encode"),
+    ("POST", "/vaes/wan/decode"), ("POST", "/vaes/wan/encode"),
 ]  # fmt: skip
 
 

@@ -102,5 +102,8 @@ def test_a_vae_that_cannot_be_loaded_is_said(tmp_path):
     (tmp_path / "config.json").write_text('{"_class_name": "UNet2DConditionModel"}')
     done = subprocess.run((*SERVE, "--vae", f"sd={tmp_path}"), capture_output=True, text=True, timeout=60)
     where = f"{tmp_path}/config.json: _class_name"
-    assert done.stderr == f"Error: {where}: expected AutoencoderKL or VQModel, found UNet2DConditionModel\n"
+    assert (
+        done.stderr
+        == f"Error: {where}: expected AutoencoderKL, VQModel or AutoencoderKLWan, found UNet2DConditionModel\n"
+    )
     assert (done.returncode, done.stdout) == (2, "")

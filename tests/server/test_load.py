@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import threading
-import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import torch
 from calotype.server.limits import Limits
 from calotype.utils.remote_utils import RemoteError, RemoteSession, remote_decode
 from tests.server.asking import ask, body_of, described, get, read
-from tests.server.serving import Small, raw, server, shelf
+from tests.server.serving import Small, raw, server, shelf, soon
 from tests.tiny import tiny_vae
 
 CLIENTS, ROUNDS = 16, 4
@@ -32,9 +31,9 @@ class Slow(Small):
         assert self.loads.wait(20)
         super().load()
 
-    def work(self, tasks):
+    def work(self, tasks, wanted):
         assert self.leave.wait(20)
-        return super().work(tasks)
+        return super().work(tasks, wanted)
 
 
 @contextmanager
@@ -55,11 +54,6 @@ def slowly(**limits):
 def slow():
     with slowly(head_timeout=1, body_timeout=1) as running:
         yield running
-
-
-def soon(true):
-    while not true():
-        time.sleep(0.002)
 
 
 LATENTS = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -115,6 +109,22 @@ def test_who_leaves_makes_room(slow):
     slow.hall.shelf.leave.set()
     soon(lambda: slow.hall.engine._since is None)
     assert slow.hall.engine.passes == 1
+
+
+def test_a_device_that_breaks_is_a_503_and_the_server_is_ready_again():
+    with server() as running:
+        vae, broken = running.hall.shelf.vaes["sd"], []
+
+        def breaks(tasks, wanted):
+            broken.append(tasks)
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        vae.work = breaks
+        said = ask(running.address, "/vaes/sd/decode", described(LATENTS), body_of(LATENTS))
+        assert (said.status, said.headers["retry-after"], len(broken)) == (503, "5", 1)
+        soon(lambda: running.hall.engine.healthy)
+        assert get(running.address, "/health/ready").status == 200
+        assert read(ask(running.address, "/vaes/sd/decode", described(LATENTS), body_of(LATENTS))).shape[1] == 3
 
 
 def test_a_second_signal_ends_it_at_once():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from itertools import chain
 
@@ -129,6 +130,23 @@ def test_a_bomb_is_refused_before_a_row_of_it_is_unpacked(running, monkeypatch):
 
     monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("opened"))
     refused(ask(running.address, "/vaes/sd/encode", "", png(60, 80, bytes(14_480)), {}), 413, "body")
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_words_and_profiles_that_unpack_without_end_are_refused(running, kind):
+    told = b"name\0\0" + zlib.compress(bytes(3 << 20), 9)
+    chunk = struct.pack(">I", len(told)) + kind + told + struct.pack(">I", zlib.crc32(kind + told))
+    plain = png(8, 8, bytes(8 * 25))
+    tracemalloc.start()
+    said = ask(running.address, "/vaes/sd/encode", "", plain[:33] + chunk + plain[33:], {})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert said.status in (200, 422) and most < 2.5 * (1 << 20)
+
+
+def test_rows_beyond_those_that_the_head_tells_are_not_unpacked(running):
+    said = ask(running.address, "/vaes/sd/encode", "", png(8, 8, bytes(3 << 20)), {})
+    assert said.status == 200
 
 
 @pytest.mark.parametrize(

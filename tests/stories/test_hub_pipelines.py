@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import calotype
+from tests import nursery
 from tests.tiny import tiny_stable_diffusion
 from tests.unit.hub_server import Hub, Repository, Server
 
-ROOT = Path(__file__).parents[2]
 NAME = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 COMMIT = "a" * 40
 CHILD = """
@@ -65,16 +62,13 @@ def start(hub, home, environment=None, **options):
         "HF_HUB_DISABLE_XET": "1",
     }
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "CALOTYPE_"))}
-    code = [sys.executable, "-c", CHILD % (NAME, options)]
-    return subprocess.Popen(
-        code, env={**kept, **variables, **(environment or {})}, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    return nursery.start(CHILD % (NAME, options), env={**kept, **variables, **(environment or {})})
 
 
 def result(child):
-    out, _ = child.communicate(timeout=100)
-    assert child.returncode == 0
-    return json.loads(out)
+    done = child.result()
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def fetched(hub):

@@ -40,6 +40,13 @@ def pipe() -> Any:
     return tiny_pipeline(StableDiffusionPipeline)
 
 
+@pytest.fixture(scope="module")
+def lent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """A pipeline without an adapter and one with, for tests of what changes nothing."""
+    bare, seeing = (tiny_pipeline(StableDiffusionPipeline) for _ in range(2))
+    return bare, load(seeing, filled(tmp_path_factory.mktemp("adapters"), seeing.unet))
+
+
 @pytest.fixture
 def folder(pipe: Any, tmp_path: Path) -> Path:
     return filled(tmp_path, pipe.unet)
@@ -344,11 +351,10 @@ BAD_FILES: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", BAD_FILES)
 @pytest.mark.parametrize("loaded", [False, True])
-def test_files_that_do_not_fit_change_nothing(pipe: Any, folder: Path, kind: str, loaded: bool):
+def test_files_that_do_not_fit_change_nothing(lent: tuple[Any, Any], kind: str, loaded: bool):
     make, error, told = BAD_FILES[kind]
-    good = adapter(pipe.unet)
-    if loaded:
-        load(pipe, folder)
+    pipe = lent[loaded]
+    good = adapter(lent[0].unet)
     before = state(pipe)
     with pytest.raises(error, match=told):
         pipe.load_ip_adapter([good, make(good)])
@@ -389,8 +395,8 @@ BAD_SCALES = [
 
 
 @pytest.mark.parametrize(("scale", "told"), BAD_SCALES, ids=str)
-def test_scales_that_mean_nothing_are_refused(pipe: Any, folder: Path, scale: Any, told: str):
-    load(pipe, folder)
+def test_scales_that_mean_nothing_are_refused(lent: tuple[Any, Any], scale: Any, told: str):
+    _, pipe = lent
     before = state(pipe)
     with pytest.raises(InvalidArgument, match=told):
         pipe.set_ip_adapter_scale(scale)
@@ -431,8 +437,8 @@ BAD_CALLS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("given", "told"), BAD_CALLS, ids=[str(i) for i in range(len(BAD_CALLS))])
-def test_calls_that_do_not_fit_the_adapter_are_refused(pipe: Any, folder: Path, given: Any, told: str):
-    load(pipe, folder)
+def test_calls_that_do_not_fit_the_adapter_are_refused(lent: tuple[Any, Any], given: Any, told: str):
+    _, pipe = lent
     before = state(pipe)
     with pytest.raises((InvalidArgument, NotFinite), match=told):
         drawn(pipe, **given)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import calotype
 from calotype.core.errors import CalotypeError, Cancelled, InvalidArgument, NotFinite, UnknownArgument
 from tests.stories.test_stories import assert_unchanged, fingerprint
-from tests.tiny_kandinsky import WIDTH, decoder_parts, kandinsky_inputs, prior_parts, tiny_kandinsky
+from tests.tiny import tiny_kandinsky_unet
+from tests.tiny_kandinsky import (
+    WIDTH,
+    decoder_parts,
+    kandinsky_inputs,
+    prior_parts,
+    quiet_movq,
+    tiny_kandinsky,
+)
 
 PRIORS = ("KandinskyPriorPipeline", "KandinskyV22PriorPipeline", "KandinskyV22PriorEmb2EmbPipeline")
 DECODERS = (
@@ -34,24 +45,44 @@ WHOLE = (
     "KandinskyV22InpaintCombinedPipeline",
 )
 EVERY = (*PRIORS, *DECODERS, *WHOLE)
+SIZED = (*DECODERS, *WHOLE)
+# after how many steps a call is stopped: all combined ones where the prior ends, halves midway, some of each at the end
+STOPS = [
+    *[(kind, 3) for kind in WHOLE],
+    *[(kind, walked) for kind in ("KandinskyCombinedPipeline", "KandinskyV22CombinedPipeline") for walked in (1, 4, 5)],
+    *zip((*PRIORS, *DECODERS), cycle((1, 2)), strict=False),
+    *[(kind, 4) for kind in ("KandinskyV22PriorPipeline", "KandinskyPipeline", "KandinskyV22Pipeline")],
+]
+# as wholes for every class, leaf by leaf for those that between them have every network and enter it in every way
+OFFLOADED = [
+    *[(kind, "enable_model_cpu_offload") for kind in EVERY],
+    ("KandinskyV22PriorEmb2EmbPipeline", "enable_sequential_cpu_offload"),
+    ("KandinskyInpaintCombinedPipeline", "enable_sequential_cpu_offload"),
+    ("KandinskyV22InpaintCombinedPipeline", "enable_sequential_cpu_offload"),
+    ("KandinskyV22ControlnetImg2ImgPipeline", "enable_sequential_cpu_offload"),
+]
 
 
 @pytest.fixture(scope="module")
 def pipes() -> Any:
     """A pipeline of each class, made when first asked for."""
-    made: dict[str, Any] = {}
+    return cache(lambda kind: tiny_kandinsky(getattr(calotype, kind)))
 
-    def of(kind: str) -> Any:
-        if kind not in made:
-            made[kind] = tiny_kandinsky(getattr(calotype, kind))
-        return made[kind]
 
-    return of
+@pytest.fixture(scope="module")
+def pictures(pipes: Any) -> Any:
+    """What the pipeline of each class makes, drawn when first asked for."""
+    return cache(lambda kind: run(pipes(kind)))
 
 
 @pytest.fixture(params=EVERY)
 def pipe(request: pytest.FixtureRequest, pipes: Any) -> Any:
     return pipes(request.param)
+
+
+@pytest.fixture
+def picture(pipe: Any, pictures: Any) -> Any:
+    return pictures(type(pipe).__name__)
 
 
 def given(pipe: Any, **changes: Any) -> dict[str, Any]:
@@ -67,20 +98,21 @@ def made_of(output: Any) -> Any:
     return output.to_tuple()[0]
 
 
-def test_a_call_leaves_the_pipeline_as_it_was(pipe: Any) -> None:
+def test_a_call_leaves_the_pipeline_as_it_was(pipe: Any, pictures: Any) -> None:
     before = fingerprint(pipe)
-    first = run(pipe)
+    first = pictures(type(pipe).__name__)
+    again = run(pipe)
     assert_unchanged(before, fingerprint(pipe))
-    assert np.array_equal(first, run(pipe))
+    assert np.array_equal(first, again)
     assert not np.array_equal(first, run(pipe, seed=1))
 
 
-def test_streaming_counts_every_step_once_and_gives_the_same(pipe: Any) -> None:
+def test_streaming_counts_every_step_once_and_gives_the_same(pipe: Any, picture: Any) -> None:
     with pipe.stream(generator=torch.Generator().manual_seed(0), **given(pipe)) as stream:
         steps = list(stream)
         assert [step.index for step in steps] == list(range(steps[0].total))
         assert {step.total for step in steps} == {len(steps)}
-        assert np.array_equal(made_of(stream.output), run(pipe))
+        assert np.array_equal(made_of(stream.output), picture)
     assert bool(steps[-1].previews) == ("Prior" not in type(pipe).__name__)
 
 
@@ -94,18 +126,17 @@ def test_a_stream_that_is_cancelled_leaves_the_pipeline_as_it_was(pipe: Any) -> 
     assert_unchanged(before, fingerprint(pipe))
 
 
-@pytest.mark.parametrize("walked", [1, 3, 4, 5])
-def test_a_call_goes_on_to_the_very_numbers_of_the_unbroken_one(pipe: Any, tmp_path: Path, walked: int) -> None:
-    """Combined ones also where the prior ends, and beyond."""
-    inputs = given(pipe, generator=7)
-    unbroken = made_of(pipe(**inputs))
-    stream = pipe.stream(**inputs, state_file=tmp_path / "state", state_every=1)
+@pytest.mark.parametrize(("pipe", "walked"), STOPS, indirect=["pipe"])
+def test_a_call_goes_on_to_the_very_numbers_of_the_unbroken_one(
+    pipe: Any, picture: Any, tmp_path: Path, walked: int
+) -> None:
+    stream = pipe.stream(**given(pipe, generator=0), state_file=tmp_path / "state", state_every=1)
     for _, step in zip(range(walked), stream, strict=False):
         last = step
     stream.cancel()
     again = pipe.resume(tmp_path / "state")
     assert [step.index for step in again] == list(range(last.index + 1, last.total))
-    assert np.array_equal(made_of(again.output), unbroken)
+    assert np.array_equal(made_of(again.output), picture)
 
 
 def test_interrupting_the_pipeline_stops_its_running_calls(pipe: Any) -> None:
@@ -116,30 +147,33 @@ def test_interrupting_the_pipeline_stops_its_running_calls(pipe: Any) -> None:
     assert len(list(pipe.stream(**given(pipe)))) > 1
 
 
-def test_pictures_of_a_batch_equal_pictures_alone(pipe: Any) -> None:
-    both = made_of(pipe(**given(pipe, num_images_per_prompt=2, seeds=[3, 4])))
-    for seed, one in zip((3, 4), both, strict=True):
-        assert np.abs(run(pipe, seed=seed)[0] - one).max() < 1e-3  # random weights enlarge a last digit
+def test_pictures_of_a_batch_equal_pictures_alone(pipe: Any, picture: Any) -> None:
+    both = made_of(pipe(**given(pipe, num_images_per_prompt=2, seeds=[0, 4])))
+    for alone, one in zip((picture, run(pipe, seed=4)), both, strict=True):
+        assert np.abs(alone[0] - one).max() < 1e-3  # random weights enlarge a last digit
 
 
-@pytest.mark.parametrize("switch", ["enable_model_cpu_offload", "enable_sequential_cpu_offload"])
-def test_offloading_changes_no_picture(pipe: Any, switch: str) -> None:
+@pytest.mark.parametrize(("pipe", "switch"), OFFLOADED, indirect=["pipe"])
+def test_offloading_changes_no_picture(pipe: Any, picture: Any, switch: str) -> None:
     offloaded = type(pipe).from_pipe(pipe)
     offloaded.set_progress_bar_config(disable=True)
     getattr(offloaded, switch)(gpu_id=0, device="cpu")
-    assert np.array_equal(run(offloaded), run(pipe))
+    assert np.array_equal(run(offloaded), picture)
     offloaded.remove_all_hooks()
 
 
-def test_saved_and_loaded_it_makes_the_same(pipe: Any, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_makes_the_same(pipe: Any, picture: Any, tmp_path: Path) -> None:
     pipe.save_pretrained(tmp_path)
     loaded = calotype.DiffusionPipeline.from_pretrained(tmp_path)
     assert type(loaded) is type(pipe)
     loaded.set_progress_bar_config(disable=True)
-    assert np.abs(run(loaded) - run(pipe)).max() < 1e-4
+    assert np.abs(run(loaded) - picture).max() < 1e-4
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+HALVES = [*zip(EVERY, cycle((torch.bfloat16, torch.float16)), strict=False)]
+
+
+@pytest.mark.parametrize(("pipe", "dtype"), HALVES, indirect=["pipe"])
 def test_half_precision_makes_pictures_too(pipe: Any, dtype: torch.dtype) -> None:
     half = tiny_kandinsky(type(pipe)).to(dtype)
     made = torch.as_tensor(made_of(half(**given(pipe, output_type="pt", generator=0))))
@@ -255,11 +289,11 @@ def test_embeds_are_taken_apart_as_the_guides_do(pipes: Any) -> None:
         ([torch.full((1, 3, 30, 30), float("inf"))], [1.0], ["images_and_prompts[0]", "finite"]),
     ],
 )
-@pytest.mark.parametrize("kind", PRIORS)
-def test_what_cannot_be_mixed_is_refused(pipes: Any, kind: str, things: Any, weights: Any, words: list[str]) -> None:
-    with pytest.raises(CalotypeError) as caught:
-        pipes(kind).interpolate(things, weights)
-    assert all(word in str(caught.value) for word in words)
+def test_what_cannot_be_mixed_is_refused(pipes: Any, things: Any, weights: Any, words: list[str]) -> None:
+    for kind in PRIORS:
+        with pytest.raises(CalotypeError) as caught:
+            pipes(kind).interpolate(things, weights)
+        assert all(word in str(caught.value) for word in words), kind
 
 
 # ---------------------------------------------------------------------- pictures and masks
@@ -286,6 +320,51 @@ def test_sizes_are_rounded_up_and_that_is_said(pipes: Any, caplog: pytest.LogCap
     assert "24x37 becomes 24x40" in caplog.text
 
 
+def test_a_pipeline_of_two_halves_says_so_once(pipes: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", "calotype"):
+        assert run(pipes("KandinskyV22CombinedPipeline"), height=37, width=24).shape == (1, 40, 24, 3)
+        run(pipes("KandinskyV22InpaintCombinedPipeline"), mask_image=Image.new("L", (32, 32)))
+    assert caplog.text.count("becomes") == caplog.text.count("no white") == 1
+
+
+@pytest.mark.parametrize("kind", SIZED)
+def test_without_a_size_pictures_are_as_large_as_what_the_unet_learnt_from(pipes: Any, kind: str) -> None:
+    """A signature cannot know it: its 512 is that of the large models."""
+    pipe = pipes(kind)
+    side = pipe.unet.config.sample_size * pipe.vae_scale_factor
+    assert pipe.usual_arguments == {"height": side, "width": side}
+    inputs = given(pipe)
+    del inputs["height"], inputs["width"]
+    if "hint" in inputs:
+        inputs["hint"] = torch.full((1, 3, side, side), 0.5)
+    assert made_of(pipe(**inputs)).shape[1:3] == (side, side)
+
+
+def test_large_decoders_learnt_from_pictures_of_the_signatures_size() -> None:
+    unet = tiny_kandinsky_unet(sample_size=64)
+    pipe = tiny_kandinsky(calotype.KandinskyV22Pipeline, unet=unet, movq=quiet_movq(0, levels=4))
+    assert pipe.usual_arguments == {"height": 512, "width": 512}
+
+
+@pytest.mark.parametrize("kind", ["KandinskyImg2ImgCombinedPipeline", "KandinskyV22InpaintPipeline"])
+def test_switches_are_taken_back_exactly(kind: str) -> None:
+    pipe = tiny_kandinsky(getattr(calotype, kind))
+    before, expected = fingerprint(pipe), run(pipe)
+    pipe.movq.cut_into(16, levels=2)
+    pipe.enable_attention_slicing("max")
+    pipe.enable_vae_slicing()
+    pipe.enable_vae_tiling()
+    assert pipe.movq.use_slicing and pipe.movq.use_tiling
+    assert np.abs(run(pipe) - expected).max() < 1e-3  # random weights enlarge a last digit
+    pipe.enable_vae_tiling(seams=True)
+    assert np.abs(run(pipe) - expected).max() > 1e-3
+    pipe.disable_vae_tiling()
+    pipe.disable_vae_slicing()
+    pipe.disable_attention_slicing()
+    assert_unchanged(before, fingerprint(pipe))
+    assert np.array_equal(run(pipe), expected)
+
+
 # ---------------------------------------------------------------------- what is refused
 
 NAN = float("nan")
@@ -293,7 +372,6 @@ EMBEDS = [None, "x", [], torch.zeros(1, 5), torch.zeros(WIDTH), torch.zeros(1, W
 PICTURED = tuple(kind for kind in EVERY if "Img2Img" in kind or "Inpaint" in kind)
 MASKED = tuple(kind for kind in EVERY if "Inpaint" in kind)
 STRONG = tuple(kind for kind in EVERY if "Img2Img" in kind or "Emb2Emb" in kind)
-SIZED = (*DECODERS, *WHOLE)
 WORDED = tuple(kind for kind in EVERY if "prompt" in kandinsky_inputs(kind))
 
 
@@ -312,6 +390,8 @@ ROWS = [
         {"image_embeds": calotype.KandinskyPriorPipelineOutput(torch.zeros(1, WIDTH), torch.zeros(1, WIDTH))},
         ["image_embeds", "all that a prior returned"],
     ),
+    (tuple(kind for kind in DECODERS if "V22" not in kind), {"prompt": ["a", "b"]}, ["image_embeds", "2"]),
+    (tuple(kind for kind in DECODERS if "V22" not in kind), {"image_embeds": torch.zeros(2, WIDTH)}, ["image_embeds", "1"]),
     *wrong(PICTURED, "image", [None, [], "picture.png"]),
     *wrong(("KandinskyV22PriorEmb2EmbPipeline",), "image", [None, [], "picture.png", torch.zeros(2, WIDTH)]),
     *wrong(MASKED, "mask_image", [None, [], "mask.png"]),
@@ -335,14 +415,10 @@ ROWS = [
     *wrong(("KandinskyV22CombinedPipeline", "KandinskyV22Pipeline"), "callback_on_step_end_tensor_inputs", [["noise"]]),
     *wrong(("KandinskyV22CombinedPipeline",), "callback_on_step_end", [3]),
 ]  # fmt: skip
-CASES = [(kind, *row[1:]) for row in ROWS for kind in row[0]]
 
 
-@pytest.mark.parametrize(("kind", "changes", "words"), CASES)
-def test_it_is_refused_before_any_network_runs(
-    pipes: Any, monkeypatch: pytest.MonkeyPatch, kind: str, changes: dict[str, Any], words: list[str]
-) -> None:
-    pipe = pipes(kind)
+def refusal(pipe: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> Exception:
+    """What is said to a call with these arguments, or that a denoiser ran."""
 
     def ran(*_: Any, **__: Any) -> None:
         raise AssertionError("a denoiser ran")
@@ -350,19 +426,59 @@ def test_it_is_refused_before_any_network_runs(
     for name in ("unet", "prior", "prior_prior"):
         if name in pipe.components:
             monkeypatch.setattr(getattr(pipe, name), "forward", ran)
-    with pytest.raises(CalotypeError) as caught:
+    with pytest.raises((CalotypeError, AssertionError)) as caught:
         pipe(**{**given(pipe), **changes})
-    assert all(word in str(caught.value) for word in words)
+    return caught.value
 
 
-@pytest.mark.parametrize(
-    "kind", ["KandinskyV22Pipeline", "KandinskyV22InpaintPipeline", "KandinskyV22ControlnetPipeline"]
-)
+@pytest.mark.parametrize(("kinds", "changes", "words"), ROWS)
+def test_it_is_refused_before_any_network_runs(
+    pipes: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    kinds: tuple[str, ...],
+    changes: dict[str, Any],
+    words: list[str],
+) -> None:
+    said = {kind: refusal(pipes(kind), monkeypatch, changes) for kind in kinds}
+    assert {kind: one for kind, one in said.items() if not isinstance(one, CalotypeError)} == {}
+    assert {kind: str(one) for kind, one in said.items() if not all(word in str(one) for word in words)} == {}
+
+
+OTHERS = {
+    "KandinskyV22Pipeline": "KandinskyV22InpaintPipeline",
+    "KandinskyV22InpaintPipeline": "KandinskyV22ControlnetPipeline",
+    "KandinskyInpaintPipeline": "KandinskyPipeline",
+    "KandinskyV22ControlnetPipeline": "KandinskyV22Pipeline",
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
 def test_a_unet_of_another_task_is_refused(kind: str) -> None:
-    other = "KandinskyV22Pipeline" if "Inpaint" in kind or "Controlnet" in kind else "KandinskyV22InpaintPipeline"
-    pipe = tiny_kandinsky(getattr(calotype, kind), unet=decoder_parts(other)["unet"])
+    parts = decoder_parts(OTHERS[kind])
+    pipe = tiny_kandinsky(getattr(calotype, kind), unet=parts["unet"], movq=parts["movq"])
     with pytest.raises(InvalidArgument, match="unet"):
         run(pipe)
+
+
+def test_a_unet_that_reads_no_mask_repaints_too() -> None:
+    """What is kept is laid back after each step, as with Stable Diffusion's."""
+    kind = "KandinskyV22InpaintPipeline"
+    pipe = tiny_kandinsky(calotype.KandinskyV22InpaintPipeline, unet=decoder_parts("KandinskyV22Pipeline")["unet"])
+    inputs = kandinsky_inputs(kind) | {"output_type": "latent"}
+    *_, step = pipe.stream(**inputs)
+    kept = step.state["mask_image"][0, 0].bool()
+    assert kept.any() and not kept.all()
+    assert torch.equal(step.latents[0][:, kept], step.state["masked_image"][0][:, kept])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DECODERS if "Controlnet" in kind])
+def test_a_hint_is_embedded_once(pipes: Any, kind: str) -> None:
+    pipe, seen = pipes(kind), []
+    layer = pipe.unet.add_embedding.input_hint_block
+    handle = layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    run(pipe)
+    handle.remove()
+    assert seen == [(1, 3, 64, 64)]
 
 
 def test_a_misspelt_keyword_is_named_with_the_nearest(pipe: Any) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,10 @@ from typing import Any
 import pytest
 
 import calotype
+from tests import nursery
 from tests.tiny_kandinsky import tiny_kandinsky
 from tests.unit.hub_server import Hub, Repository, Server
 
-ROOT = Path(__file__).parents[2]
 DECODER, PRIOR = "kandinsky-community/kandinsky-2-2-decoder", "kandinsky-community/kandinsky-2-2-prior"
 CARD = f"---\nlicense: apache-2.0\nprior:\n- {PRIOR}\n---\n# Kandinsky\n"
 CHILD = f"""
@@ -64,9 +62,8 @@ def loaded(hub: Any, home: Path, **environment: str) -> list[str]:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_XET": "1",
     }
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD], env={**kept, **told, **environment}, cwd=ROOT, capture_output=True, check=True
-    )
+    child = nursery.run(CHILD, env={**kept, **told, **environment})
+    assert child.returncode == 0, child.stderr
     return json.loads(child.stdout)
 
 

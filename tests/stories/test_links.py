@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import calotype
+from tests import nursery
 from tests.tiny import tiny_stable_diffusion
 from tests.unit.hub_server import Hub, Repository, Server
 
@@ -59,10 +57,8 @@ def read(hub, home, link, folder, kind="StableDiffusionPipeline", **more):
         "HF_HUB_DISABLE_XET": "1",
     }
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "CALOTYPE_"))}
-    code = [sys.executable, "-c", CHILD, link, str(folder), kind]
-    done = subprocess.run(
-        code, env={**kept, **told, **more}, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
-    )
+    done = nursery.run(CHILD, link, folder, kind, env={**kept, **told, **more})
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 

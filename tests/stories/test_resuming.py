@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -18,9 +15,9 @@ from PIL import Image
 import calotype
 from calotype.core.errors import CalotypeError, CorruptFile, InvalidArgument
 from calotype.core.packing import pack, read_packed, unpack, write_packed
+from tests import nursery
 from tests.tiny import tiny_inputs, tiny_pipeline
 
-ROOT = Path(__file__).parents[2]
 KINDS = [
     "StableDiffusionPipeline",
     "StableDiffusionImg2ImgPipeline",
@@ -32,8 +29,14 @@ KINDS = [
     "StableDiffusionXLControlNetPipeline",
 ]
 SCHEDULERS = sorted(
-    name for name in calotype.__all__ if name.endswith("Scheduler") and not name.startswith(("FlowMatch", "UnCLIP"))
+    name
+    for name in calotype.__all__
+    if name.endswith("Scheduler") and not name.startswith(("FlowMatch", "Helios", "UnCLIP"))
 )
+# every scheduler with the first pipeline and with one of the others, in turn
+SCHEDULED = [
+    (kind, name) for other, name in zip(cycle(KINDS[1:]), SCHEDULERS, strict=False) for kind in (KINDS[0], other)
+]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -59,7 +62,7 @@ def with_scheduler(pipe, name):
     return made
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize(("pipe", "scheduler"), SCHEDULED, indirect=["pipe"])
 def test_from_any_step_a_call_goes_on_to_the_same_bytes(pipe, scheduler, tmp_path):
     pipe = with_scheduler(pipe, scheduler)
     expected = pipe(**given(pipe)).images
@@ -139,18 +142,15 @@ for step in pipe.stream(**arguments, state_file=sys.argv[2], state_every=1):
 """
 
 
+@pytest.mark.parametrize("pipe", [KINDS[0], KINDS[-1]], indirect=True)  # the fewest networks and the most
 def test_a_killed_process_loses_nothing(pipe, tmp_path):
     pipe.save_pretrained(tmp_path / "saved")
     state = tmp_path / "state"
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, tmp_path / "saved", state], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    while not child.stdout.readline().startswith("5"):
-        pass
-    time.sleep(0.01)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
+    child = nursery.start(CHILD, tmp_path / "saved", state)
+    while "\n5\n" not in child.said():
+        time.sleep(0.01)
+    child.process.kill()
+    assert child.result().returncode == -signal.SIGKILL
     resumed = calotype.DiffusionPipeline.from_pretrained(tmp_path / "saved")
     options = {"algorithm_type": "sde-dpmsolver++"}
     resumed.scheduler = calotype.DPMSolverMultistepScheduler.from_config(resumed.scheduler.config, **options)

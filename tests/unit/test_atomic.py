@@ -15,6 +15,7 @@ import torch
 from calotype.core import atomic
 from calotype.core.atomic import saving, sweep, write_atomic
 from calotype.core.errors import UnsafeFile, WriteError
+from tests import nursery
 from tests.toy import Toy, same
 
 OLD = {"a.bin": b"old a" * 1000, "sub/b.bin": b"old b" * 1000, "index.json": b"old index"}
@@ -195,13 +196,13 @@ def test_a_process_killed_while_saving_leaves_every_file_whole(tmp_path):
         network.save_pretrained(tmp_path / name)
     target, draw = tmp_path / "target", random.Random(0)
     networks[0].save_pretrained(target, max_shard_size=300)
-    root = Path(__file__).parents[2]
     for _ in range(3):
-        command = [sys.executable, "-c", CHILD, target, tmp_path / "a", tmp_path / "b"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) as child:
-            assert child.stdout is not None and child.stdout.readline() == b"ready\n"
-            time.sleep(draw.uniform(0.01, 0.1))
-            child.send_signal(signal.SIGKILL)
+        child = nursery.start(CHILD, target, tmp_path / "a", tmp_path / "b")
+        while child.said() != "ready\n":
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0.01, 0.1))
+        child.process.kill()
+        assert child.result().returncode == -signal.SIGKILL
         loaded = Toy.from_pretrained(target)
         parts = {key: [torch.equal(n.state_dict()[key], t) for n in networks] for key, t in loaded.state_dict().items()}
         assert all(any(which) for which in parts.values())

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from training.recipes import clip, controlnet, diffusion, inversion, ip_adapter, kandinsky, lora, movq, prior, vae
+from training.recipes import (
+    clip,
+    controlnet,
+    diffusion,
+    helios,
+    inversion,
+    ip_adapter,
+    kandinsky,
+    lora,
+    movq,
+    prior,
+    vae,
+    wan,
+)
 from training.studio import Studio
 
 RECIPES: dict[str, Callable[[Studio], None]] = {
@@ -18,4 +31,6 @@ RECIPES: dict[str, Callable[[Studio], None]] = {
     "movq": movq.make,
     "prior": prior.make,
     "kandinsky": kandinsky.make,
+    "wan": wan.make,
+    "helios": helios.make,
 }

@@ -73,7 +73,7 @@ def unet(seed: int) -> UNet2DConditionModel:
         down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D", "SimpleCrossAttnDownBlock2D"),
         mid_block_type="UNetMidBlock2DSimpleCrossAttn",
         up_block_types=("SimpleCrossAttnUpBlock2D", "SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
-        block_out_channels=(32, 64, 80),
+        block_out_channels=(48, 64, 80),
         layers_per_block=1,
         norm_num_groups=16,
         cross_attention_dim=64,

@@ -9,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Layer = nn.Linear | nn.Conv2d
+from calotype.models.helios_patches import Patches
+
+Layer = nn.Linear | nn.Conv2d | Patches
+LAYERS = (nn.Linear, nn.Conv2d, Patches)
 Tensors = Mapping[str, Tensor]
 
 
@@ -48,6 +51,10 @@ class Change(ABC):
         base = layer.weight.detach().to(x.device)  # it may be at home already, where layers visit one by one
         return output + applied(layer, x, self.added(base, strength))
 
+    def shift(self, base: Tensor, strength: float) -> Tensor | None:
+        """What is added to this bias of the layer, if anything is."""
+        return None
+
 
 class LowRank(Change):
     """``up @ down``; of a convolution, ``down`` has the kernel, or ``mid`` between two of one pixel has it (Tucker)."""
@@ -55,20 +62,20 @@ class LowRank(Change):
     def difference(self, tensors: Tensors, shape: torch.Size) -> Tensor:
         up, down, mid = tensors["up"].flatten(1), tensors["down"], tensors.get("mid")
         if mid is not None:
-            return torch.einsum("or,rskl,si->oikl", up, mid, down.flatten(1))
+            return torch.einsum("or,rs...,si->oi...", up, mid, down.flatten(1))
         return (up @ down.flatten(1)).reshape(shape)
 
     def beside(self, layer: Layer, x: Tensor, output: Tensor, strength: float) -> Tensor:
         tensors = self.at(x.device, layer.weight.dtype)
         down, mid, up = tensors["down"], tensors.get("mid"), tensors["up"]
-        if isinstance(layer, nn.Linear):
-            added = F.linear(F.linear(x, down.flatten(1)), up.flatten(1))
+        if mid is None:
+            narrow = applied(layer, x, down.reshape(len(down), *layer.weight.shape[1:]))
+        elif isinstance(layer, nn.Conv2d):
+            narrow = applied(layer, F.conv2d(x, down), mid)
         else:
-            if mid is not None:
-                narrow = applied(layer, F.conv2d(x, down), mid)
-            else:
-                narrow = applied(layer, x, down.reshape(len(down), *layer.weight.shape[1:]))
-            added = F.conv2d(narrow, up.reshape(*up.shape[:2], 1, 1))
+            return super().beside(layer, x, output, strength)
+        wide = isinstance(layer, nn.Conv2d)
+        added = F.conv2d(narrow, up.reshape(*up.shape[:2], 1, 1)) if wide else F.linear(narrow, up.flatten(1))
         return torch.add(output, added, alpha=self.scale * strength)
 
 
@@ -118,10 +125,53 @@ class Decomposed(Change):
         return turned * (magnitude / torch.linalg.vector_norm(turned, dim=others, keepdim=True)) - base
 
 
+class Unchanged(Change):
+    """A weight that stays as it is."""
+
+    def difference(self, tensors: Tensors, shape: torch.Size) -> Tensor:
+        return torch.zeros(shape)
+
+    def added(self, base: Tensor, strength: float) -> Tensor:
+        return torch.zeros_like(base)
+
+    def beside(self, layer: Layer, x: Tensor, output: Tensor, strength: float) -> Tensor:
+        return output
+
+
+class Shifted(Change):
+    """A change that comes with one of the bias, of which ``share`` counts."""
+
+    def __init__(self, inner: Change, bias: Tensor, share: float) -> None:
+        self.inner = inner
+        super().__init__({"bias": bias.flatten()}, share)
+
+    def rest(self, device: torch.device) -> None:
+        super().rest(device)
+        self.inner.rest(device)
+
+    def difference(self, tensors: Tensors, shape: torch.Size) -> Tensor:
+        return self.inner.difference(tensors, shape)
+
+    def added(self, base: Tensor, strength: float) -> Tensor:
+        return self.inner.added(base, strength)
+
+    def beside(self, layer: Layer, x: Tensor, output: Tensor, strength: float) -> Tensor:
+        bias = self.at(x.device, layer.weight.dtype)["bias"] * (self.scale * strength)
+        ones = [1] * (2 if isinstance(layer, nn.Conv2d) else 0)
+        return self.inner.beside(layer, x, output, strength) + bias.reshape(-1, *ones)
+
+    def shift(self, base: Tensor, strength: float) -> Tensor | None:
+        own = self.at(base.device, base.dtype)["bias"] * (self.scale * strength)
+        further = self.inner.shift(base, strength)
+        return own if further is None else own + further
+
+
 def applied(layer: Layer, x: Tensor, weight: Tensor) -> Tensor:
     """What the layer would make of ``x`` with this weight and no bias."""
     if isinstance(layer, nn.Linear):
         return F.linear(x, weight)
+    if isinstance(layer, Patches):
+        return F.linear(layer.cut(x), weight.flatten(1))
     return F.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation)
 
 

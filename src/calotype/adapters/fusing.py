@@ -22,7 +22,7 @@ class FusedWeights:
     def put(self, network: nn.Module, adapters: Iterable[str], fresh: Mapping[str, Tensor]) -> None:
         """Put weights with these adapters in them in the place of what was there, which is kept."""
         for name, tensor in fresh.items():
-            weight = weight_of(network, name)
+            weight = network.get_parameter(name)
             self._originals.setdefault(name, weight.data)
             weight.data = tensor
         self.adapters |= {*adapters}
@@ -31,7 +31,7 @@ class FusedWeights:
     def take_out(self, network: nn.Module) -> None:
         """Every weight as it was."""
         for name, original in self._originals.items():
-            weight = weight_of(network, name)
+            weight = network.get_parameter(name)
             weight.data = original.to(weight.device, weight.dtype)
         self._originals, self.adapters = {}, frozenset()
         stack_anew(network)
@@ -39,19 +39,19 @@ class FusedWeights:
 
 @torch.no_grad()
 def with_adapters(network: nn.Module, choice: Choice, scale: float) -> dict[str, Tensor]:
-    """The weights of a network's layers with this choice in them."""
+    """The parameters of a network's layers with this choice in them."""
     fresh: dict[str, Tensor] = {}
-    for name, changes in choice.by_layer.items():
-        base = weight_of(network, name).data
-        fresh[name] = base + sum(change.added(base, weight * scale) for _, change, weight in changes)
-        if not fresh[name].isfinite().all():
-            raise NotFinite(f"{name}.weight", "finite numbers", "NaN or infinity with the adapters in it")
+    for layer, changes in choice.by_layer.items():
+        base = network.get_parameter(f"{layer}.weight").data
+        fresh[f"{layer}.weight"] = base + sum(change.added(base, weight * scale) for _, change, weight in changes)
+        shifts = [change.shift(base, weight * scale) for _, change, weight in changes]
+        told = [shift for shift in shifts if shift is not None]
+        if told:
+            fresh[f"{layer}.bias"] = network.get_parameter(f"{layer}.bias").data + sum(told)
+    for name, tensor in fresh.items():
+        if not tensor.isfinite().all():
+            raise NotFinite(name, "finite numbers", "NaN or infinity with the adapters in it")
     return fresh
-
-
-def weight_of(network: nn.Module, layer: str) -> nn.Parameter:
-    """The weight of a layer."""
-    return network.get_parameter(f"{layer}.weight")
 
 
 def stack_anew(network: nn.Module) -> None:

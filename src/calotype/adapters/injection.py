@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from calotype.adapters.changes import Change, Layer
+from calotype.adapters.changes import LAYERS, Change, Layer
 from calotype.adapters.choices import Adapter, Choice
 from calotype.adapters.fusing import FusedWeights
 from calotype.core.errors import InvalidArgument
@@ -41,7 +41,7 @@ class Injected:
 
     def layer(self, name: str) -> Layer:
         found = self.network.get_submodule(name)
-        assert isinstance(found, (nn.Linear, nn.Conv2d))
+        assert isinstance(found, LAYERS)
         return found
 
     # ------------------------------------------------------------------ in and out
@@ -167,5 +167,5 @@ def _let_go(adapters: weakref.ref[Injected], layers: Iterable[str]) -> None:
 
 def _forget_compiled(network: nn.Module) -> None:
     """Compiled code does not see gates that were set after it was made."""
-    if network._compiled_call_impl is not None:
+    if network._compiled_call_impl is not None or "predict" in vars(network):
         torch.compiler.reset()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from calotype.adapters.choices import Choice
 from calotype.adapters.lora_files import LoraFile, checked, read_lora
-from calotype.adapters.lora_keys import PREFIXES, component_of
+from calotype.adapters.lora_keys import PREFIXES, components_of
 from calotype.adapters.lora_sets import Loras
 from calotype.adapters.wearing import WearsAdapters
 from calotype.core.devices import device_of
@@ -63,7 +63,7 @@ class LoraAdapters(WearsAdapters):
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Load what a state dict has for the UNet into it, and use it and no other."""
-        _load_into("unet", unet, state_dict, network_alphas, adapter_name, hotswap, metadata)
+        load_into("unet", unet, state_dict, network_alphas, adapter_name, hotswap, metadata)
 
     @classmethod
     def load_lora_into_text_encoder(
@@ -81,7 +81,7 @@ class LoraAdapters(WearsAdapters):
     ) -> None:
         """Load what a state dict has under this prefix into a text encoder, and use it and no other."""
         name = prefix or "text_encoder"
-        _load_into(name, text_encoder, state_dict, network_alphas, adapter_name, hotswap, metadata, lora_scale)
+        load_into(name, text_encoder, state_dict, network_alphas, adapter_name, hotswap, metadata, lora_scale)
 
     def unload_lora_weights(self) -> None:
         """Forget every adapter; all weights are what they were before the first was loaded."""
@@ -174,7 +174,7 @@ class LoraAdapters(WearsAdapters):
         return len(self.fused_loras)
 
 
-def _load_into(
+def load_into(
     component: str,
     network: nn.Module,
     state_dict: Mapping[str, Tensor],
@@ -187,9 +187,10 @@ def _load_into(
     """Load what is of one network, which is what names no other."""
     if component not in PREFIXES:
         raise InvalidArgument("prefix", f"one of {', '.join(PREFIXES)}", repr(component))
-    own = {key: t for key, t in {**state_dict, **(alphas or {})}.items() if component_of(key) in (component, None)}
-    told = {f"{component}.{key}": value for key, value in (configs or {}).items()}
-    lora: LoraFile = checked("LoRA state dict", own, told)
+    told = {**state_dict, **(alphas or {})}
+    own = {key: t for key, t in told.items() if component in (components_of(key) or [component])}
+    named = {f"{component}.{key}": value for key, value in (configs or {}).items()}
+    lora: LoraFile = checked("LoRA state dict", own, named)
     loras = Loras({component: network})
     for part, choice in loras.load(lora, name, hotswap, scale).items():
         loras.parts[part].choice = choice

@@ -10,10 +10,22 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
-from calotype.adapters.changes import Change, Decomposed, Hadamard, Kronecker, Layer, LowRank, Whole
+from calotype.adapters.changes import (
+    LAYERS,
+    Change,
+    Decomposed,
+    Hadamard,
+    Kronecker,
+    Layer,
+    LowRank,
+    Shifted,
+    Unchanged,
+    Whole,
+)
 from calotype.adapters.lora_configs import configured_alpha
 from calotype.adapters.lora_files import LoraFile, looks_like
-from calotype.adapters.lora_keys import Place, component_of, ending, foreign, places, stripped
+from calotype.adapters.lora_keys import Place, components_of, ending, foreign, places, stripped
+from calotype.adapters.lora_wan import NORMS
 from calotype.core.errors import IncompatibleWeights
 
 log = logging.getLogger("calotype.adapters.lora")
@@ -45,7 +57,9 @@ KINDS = (
         ("lokr_w2_b",),
     ),
     Kind(Whole, frozenset({"whole"})),
+    Kind(Unchanged, frozenset({"shift"})),
 )
+BIASES = frozenset({"bias", "shift"})
 
 
 @dataclass(frozen=True)
@@ -61,10 +75,15 @@ def changes_of(lora: LoraFile, networks: Mapping[str, nn.Module]) -> dict[str, d
     known = places(networks)
     pieces: dict[Place, dict[str, Piece]] = {}
     lost: list[str] = []
+    of_norms = [key for key in lora.tensors if "transformer" in networks and NORMS.search(key)]
+    if of_norms:
+        log.warning("%s: %d changes of norms are left out, first %s", lora.where, len(of_norms), of_norms[0])
     for key, tensor in lora.tensors.items():
+        if key in of_norms:
+            continue
         layer, role = ending(key) or ("", "")
         place = known.get(stripped(layer))
-        if place is None:
+        if place is None or (role in BIASES and layer_at(networks, place).bias is None):
             lost.append(key)
             continue
         own = pieces.setdefault(place, {})
@@ -79,8 +98,7 @@ def changes_of(lora: LoraFile, networks: Mapping[str, nn.Module]) -> dict[str, d
         raise _unplaced(lora, networks, known, lost)
     changes: dict[str, dict[str, Change]] = {}
     for place, own in pieces.items():
-        layer = networks[place.component].get_submodule(place.layer)
-        assert isinstance(layer, (nn.Linear, nn.Conv2d))
+        layer = layer_at(networks, place)
         changes.setdefault(place.component, {})[place.layer] = _change(lora, place, layer, own, alphas.get(place))
     without = [place.layer for place in pieces if place not in alphas]
     if without and not lora.configs:
@@ -88,6 +106,13 @@ def changes_of(lora: LoraFile, networks: Mapping[str, nn.Module]) -> dict[str, d
         level = logging.WARNING if alphas else logging.INFO  # usual in some formats, odd where others have one
         log.log(level, told, lora.where, len(without), len(pieces), ", ".join(without[:3]))
     return changes
+
+
+def layer_at(networks: Mapping[str, nn.Module], place: Place) -> Layer:
+    """The layer at a place."""
+    layer = networks[place.component].get_submodule(place.layer)
+    assert isinstance(layer, LAYERS)
+    return layer
 
 
 def _unplaced(
@@ -98,7 +123,8 @@ def _unplaced(
     family = looks_like(lora.tensors)
     first = ending(lost[0])
     near = get_close_matches(stripped(first[0] if first else lost[0]), list(known), 1, 0.6)
-    absent = next((name for name in map(component_of, lost) if name and name not in networks), None)
+    named = map(components_of, lost)
+    absent = next((names[0] for names in named if names and not {*names} & {*networks}), None)
     fault = f"{lora.where}: {len(lost)} of {count} keys fit no layer of {', '.join(networks)}; first {lost[0][:200]!r}"
     notes = [
         f"this is {kind}" if kind else "",
@@ -112,18 +138,18 @@ def _unplaced(
 def _change(lora: LoraFile, place: Place, layer: Layer, pieces: Mapping[str, Piece], alpha: float | None) -> Change:
     """The change that these tensors make of a layer, once they were seen to fit it."""
     roles = frozenset(pieces) - {"magnitude"}
-    kind = next((kind for kind in KINDS if kind.needs <= roles <= kind.needs | kind.may), None)
+    kind = next((kind for kind in KINDS if kind.needs <= roles <= kind.needs | kind.may | BIASES), None)
     where = f"{lora.where}, key {next(iter(pieces.values())).key!r}"
     if kind is None:
         nearest = max(KINDS, key=lambda kind: (len(kind.needs & roles), -len(kind.needs - roles)))
-        missing, extra = sorted(nearest.needs - roles), sorted(roles - nearest.needs - nearest.may)
+        missing, extra = sorted(nearest.needs - roles), sorted(roles - nearest.needs - nearest.may - BIASES)
         expected = f"{' and '.join(sorted(nearest.needs))} of one layer"
         found = "; ".join(
             filter(None, [f"no {', '.join(missing)}" if missing else "", f"also {', '.join(extra)}" if extra else ""])
         )
         raise IncompatibleWeights(where, expected, found, NOTHING)
     _check_shapes(lora, layer, kind, pieces)
-    tensors = {role: pieces[role].tensor for role in roles}
+    tensors = {role: pieces[role].tensor for role in roles - BIASES}
     rank = next((len(tensors[role]) for role in kind.rank if role in tensors), 0)
     scale = 1.0
     if rank:
@@ -131,7 +157,10 @@ def _change(lora: LoraFile, place: Place, layer: Layer, pieces: Mapping[str, Pie
         scale = 1.0 if own is None else own / rank
     change = kind.change(tensors, scale)
     if "magnitude" in pieces:
-        return Decomposed(change, _magnitude(lora, layer, pieces["magnitude"]))
+        change = Decomposed(change, _magnitude(lora, layer, pieces["magnitude"]))
+    for role in sorted(BIASES & pieces.keys()):
+        _expect(lora, pieces[role], (len(layer.weight),))
+        change = Shifted(change, pieces[role].tensor, scale if role == "bias" else 1.0)
     return change
 
 

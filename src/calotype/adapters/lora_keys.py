@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from calotype.adapters.changes import LAYERS
+from calotype.adapters.lora_wan import wan_name
 from calotype.models.original_names import original_names
 
 # What a key may end with, and what the tensor is to its layer. Longer endings come before those that they contain.
@@ -25,10 +27,12 @@ ENDINGS: dict[str, str] = {
     **{f".hada_{name}": f"hada_{name}" for name in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")},
     **{f".lokr_{name}": f"lokr_{name}" for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")},
     ".diff": "whole",
+    ".diff_b": "shift",  # of the bias, whatever the alpha
+    ".lora_B.bias": "bias",  # of what ``up`` adds
 }
 # Kinds of change that have no home here, and of files that are no LoRA, by what gives them away.
 FOREIGN = {
-    ".diff_b": "a change of biases",
+    ".diff_b": "a change of biases that are not there",
     ".w_norm": "a change of norms",
     ".b_norm": "a change of norms",
     ".oft_": "OFT",
@@ -37,7 +41,7 @@ FOREIGN = {
     ".a1.weight": "GLoRA",
     "bundle_emb.": "embeddings bundled with the LoRA: load_textual_inversion reads them from a file of their own",
     ".lora_embedding_": "a change of embeddings",
-    ".lora_B.bias": "a LoRA with biases",
+    ".lora_B.bias": "a LoRA with biases where there are none",
     "string_to_param": "a textual inversion: load_textual_inversion reads it",
     "emb_params": "a textual inversion: load_textual_inversion reads it",
     "ip_adapter.": "an IP-Adapter: load_ip_adapter reads it",
@@ -51,10 +55,11 @@ PREFIXES: dict[str, tuple[str, ...]] = {
     "unet": ("unet", "lora_unet", "diffusion_model", "model_diffusion_model"),
     "text_encoder": ("text_encoder", "lora_te", "lora_te1", "clip_l"),
     "text_encoder_2": ("text_encoder_2", "lora_te2", "clip_g"),
+    "transformer": ("transformer", "lora_unet", "diffusion_model", "model_diffusion_model"),
 }
 BY_PREFIX = sorted(((prefix, name) for name, own in PREFIXES.items() for prefix in own), key=lambda pair: -len(pair[0]))
 OLD_WORDS = {"q_proj": "to_q", "k_proj": "to_k", "v_proj": "to_v", "out_proj": "to_out"}  # attention of text encoders
-NAMED = re.compile(r"\.(lora_[AB]|lora_magnitude_vector)\.[^.]+(\.weight|$)")  # PEFT with the adapter's own name
+NAMED = re.compile(r"\.(lora_[AB]|lora_magnitude_vector)\.[^.]+(\.weight|\.bias|$)")  # PEFT with the adapter's own name
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,10 @@ def places(networks: Mapping[str, nn.Module]) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for component, network in networks.items():
         for name, module in network.named_modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d)):
+            if isinstance(module, LAYERS):
                 place = Place(component, name)
-                for spelled in spellings(name):
+                others = [flat(wan_name(name))] if component == "transformer" else []
+                for spelled in [*spellings(name), *others]:
                     for prefix in PREFIXES[component]:
                         found[f"{prefix}_{spelled}"] = place
                     if component == "unet" or len(networks) == 1:
@@ -115,10 +121,11 @@ def stripped(name: str) -> str:
     return flat(name.removeprefix("base_model.model."))
 
 
-def component_of(key: str) -> str | None:
-    """The network that a key names, if it names one."""
+def components_of(key: str) -> list[str]:
+    """The networks that a key may name, by its prefix; none, if it names no network."""
     name = stripped(key)
-    return next((component for prefix, component in BY_PREFIX if name.startswith(f"{prefix}_")), None)
+    longest = next((prefix for prefix, _ in BY_PREFIX if name.startswith(f"{prefix}_")), None)
+    return [component for prefix, component in BY_PREFIX if prefix == longest]
 
 
 def foreign(keys: Iterable[str]) -> str | None:

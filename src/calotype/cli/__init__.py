@@ -14,17 +14,19 @@ from calotype.cli.generate import generate
 from calotype.cli.models import models
 from calotype.cli.replay import replay
 from calotype.cli.resume import resume
+from calotype.cli.run import run
 from calotype.cli.serve import serve
 from calotype.cli.verbs import Verbs
+from calotype.cli.video import video
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="calotype")
 def verbs() -> None:
-    """Pictures from prompts, by diffusion."""
+    """Pictures and films from prompts, by diffusion."""
 
 
-for verb in (generate, resume, replay, models, bench, serve, env):
+for verb in (generate, video, resume, replay, models, bench, serve, run, env):
     verbs.add_command(verb)
 
 

@@ -48,7 +48,7 @@ def measured(request: Request, rounds: int) -> dict[str, Any]:
     began = time.perf_counter()
     pipe = loaded(request)
     load = time.perf_counter() - began
-    arguments = arguments_for(request, {}, pipe.vae_scale_factor)
+    arguments = arguments_for(request, {}, pipe)
     calls = [_call(pipe, request.batch, arguments, _waiting(pipe.device)) for _ in range(rounds + 1)][1:]
     steps = [step for call in calls for step in call["steps"]]
     whole = median(call["seconds"] for call in calls)

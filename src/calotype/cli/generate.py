@@ -79,6 +79,6 @@ def generate(
 
     def lines() -> Iterator[dict[str, Any]]:
         pipe = loaded(request)
-        yield from make(run, pipe, arguments_for(request, shown, pipe.vae_scale_factor), kept, ends=ends)
+        yield from make(run, pipe, arguments_for(request, shown, pipe), kept, ends=ends)
 
     tell(run, lines(), kept, as_json)

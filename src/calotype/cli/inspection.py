@@ -18,10 +18,11 @@ from calotype.core.files import Source
 from calotype.core.model import weight_files
 from calotype.core.names import component_class
 from calotype.core.pickles import PickledFile
+from calotype.core.pocket import shared_parts
 from calotype.core.tensors import SafetensorsFile, Stored, WeightFile
 from calotype.core.weights import Rules, gather, slots
 from calotype.models.original_files import contents
-from calotype.pipelines.auto import FAMILIES
+from calotype.pipelines.auto import FAMILIES, HALVES
 
 PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 WEIGHTS = (".safetensors", *PICKLES)
@@ -40,7 +41,7 @@ def inspected(path: Path) -> dict[str, Any]:
     if source.has(CONFIG):
         kind = _class_of(path / CONFIG)
         return {"family": _family(kind.__name__), **_component(source, kind), "pickles": dangers}
-    networks = [found.parent.name for found in sorted(path.glob(f"*/{CONFIG}"))]
+    networks = sorted([*shared_parts(path), *(found.parent.name for found in path.glob(f"*/{CONFIG}"))])
     if networks:
         return _networks(source, networks) | {"pickles": dangers}
     loose = [found for found in sorted(path.iterdir()) if found.suffix in WEIGHTS and found.is_file()]
@@ -57,7 +58,8 @@ def _pipeline(source: Source) -> dict[str, Any]:
 
 def _networks(source: Source, names: list[str]) -> dict[str, Any]:
     """The facts about networks in folders beside each other, which no index ties together."""
-    parts = {name: _part(source.sub(name), "diffusers", _class_name(source.folder / name / CONFIG)) for name in names}
+    homes = {name: source.sub(name) for name in names}
+    parts = {name: _part(home, "diffusers", _class_name(home.file(CONFIG))) for name, home in homes.items()}
     return {"family": None, "class": None, **_together(parts)}
 
 
@@ -147,7 +149,8 @@ def _class_name(config: Path) -> object:
 
 
 def _family(name: str) -> str | None:
-    return next((family for family, tasks in FAMILIES.items() if name in tasks.values()), None)
+    whole = HALVES.get(name, name)
+    return next((family for family, tasks in FAMILIES.items() if whole in tasks.values()), None)
 
 
 def _weights(files: list[WeightFile]) -> dict[str, Any]:
@@ -161,7 +164,7 @@ def _weights(files: list[WeightFile]) -> dict[str, Any]:
 
 def _fit(source: Source, kind: Any, files: list[WeightFile]) -> dict[str, Any]:
     """Which tensors of the network the files lack, and which of theirs fit nowhere: unknown, or of another shape."""
-    found = gather(files, Rules(kind.old_keys, kind.keys_to_ignore_on_load))
+    found = gather(files, Rules(kind.old_keys, kind.keys_to_ignore_on_load, aliases=kind.aliases))
     network = kind._unfilled(kind.read_config(source), {}, 2 * len(found) + 1000, source)
     wanted: dict[str, torch.Tensor] = {key: store[name] for key, (store, name) in slots(network).items()}
     ignored = [key for key in wanted if any(re.search(pattern, key) for pattern in kind.keys_to_ignore_on_load)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from calotype.cli.said import as_json_option, bytes_said, say_json, say_table
+
+if TYPE_CHECKING:
+    from calotype.core.files import Source
 
 
 @click.group()
@@ -71,23 +74,34 @@ def pull(repository: str, dry_run: bool, revision: str | None, variant: str | No
     source = open_source(repository, HubOptions(revision=revision))
     if source.repository is None:
         raise click.UsageError(f"{repository} is a folder: nothing is to be fetched.")
-    from calotype.cli.needed import needed
+    from calotype.cli.needed import together
 
-    names = list(dict.fromkeys(needed(source, variant)))
-    sizes = source.repository.sizes(names, source.folder)
-    rows: list[dict[str, Any]] = [
-        {"file": name, "bytes": sizes[name], "cached": (source.folder / name).exists()} for name in names
-    ]
+    wanted = list(together(source, variant))
+    whole, *connected = (_plan(each, names) for each, names in wanted)
+    rows: list[dict[str, Any]] = [row for plan in (whole, *connected) for row in plan["files"]]
     missing = [row["bytes"] or 0 for row in rows if not row["cached"]]
-    if not dry_run:
-        source.fetch(names)
+    for each, names in [] if dry_run else wanted:
+        each.fetch(names)
     total = {"files": len(missing), "bytes": sum(missing)}
     if as_json:
-        say_json({"repository": repository, "commit": source.repository.commit, "to_fetch": total, "files": rows})
+        say_json({**whole, "to_fetch": total, "connected": connected})
         return
-    say_table([row["file"], bytes_said(row["bytes"] or 0), "cached" if row["cached"] else ""] for row in rows)
+    for plan in (whole, *connected):
+        click.echo(f"{plan['repository']} at {plan['commit'][:12]}")
+        say_table(
+            [f"  {row['file']}", bytes_said(row["bytes"] or 0), "cached" * row["cached"]] for row in plan["files"]
+        )
     verb = "to fetch" if dry_run else "fetched"
     click.echo(f"{total['files']} files {verb}, {bytes_said(total['bytes'])}")
+
+
+def _plan(source: Source, names: list[str]) -> dict[str, Any]:
+    """These files of a repository, their bytes, and which of them are here already."""
+    repository: Any = source.repository
+    names = list(dict.fromkeys(names))
+    sizes = repository.sizes(names, source.folder)
+    rows = [{"file": name, "bytes": sizes[name], "cached": (source.folder / name).exists()} for name in names]
+    return {"repository": source.told, "commit": repository.commit, "files": rows}
 
 
 @models.command()

@@ -7,14 +7,14 @@ import inspect
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calotype import __version__
 from calotype.cli.asked import Wanted
-from calotype.cli.needed import files_of
+from calotype.cli.needed import files_in
 from calotype.cli.request import Request
 from calotype.core.digests import known_sha256
 from calotype.core.files import HubOptions, open_source
@@ -46,7 +46,7 @@ def common_facts(pipe: Any, request: Request, arguments: Mapping[str, Any]) -> d
         "negative_prompt": arguments.get("negative_prompt"),
         "arguments": {
             name: _said(value)
-            for name, value in {**given, **arguments}.items()
+            for name, value in {**given, **pipe.usual_arguments, **arguments}.items()
             if name not in ELSEWHERE and _said(value) is not None
         },
         "scheduler": {"class": type(scheduler).__name__, "config": _said(walked)},
@@ -64,6 +64,12 @@ def recipe(
     return {**common, "prompt": picture.prompt, "seed": picture.seed, "size": [*size], **batch}
 
 
+def film_recipe(common: Mapping[str, Any], prompt: str, seed: int) -> dict[str, Any]:
+    """The recipe of a film; where a timeline is among its arguments, the prompt is how that begins."""
+    told = common["arguments"]
+    return {**common, "prompt": prompt, "seed": seed, "size": [told["width"], told["height"]]}
+
+
 def _model_facts(pipe: Any, request: Request) -> dict[str, Any]:
     """The name of a model, a folder's or a file's without the path or a repository's with its commit; its weights."""
     if names_a_file(request.model):
@@ -71,12 +77,13 @@ def _model_facts(pipe: Any, request: Request) -> dict[str, Any]:
         name = re.sub(r"[^A-Za-z0-9_.-]", "-", path.name).lstrip("._-")[:90] or "file"
         return {"model": name, "files": {name: known_sha256(path)}}
     source = open_source(request.model, HubOptions(revision=request.revision, local_files_only=True))
-    weights = [
-        name
+    weights = {
+        f"{part}/{name}": home.file(name)
         for part, network in pipe.networks.items()
-        for name in files_of(source, part, type(network), request.variant)
+        for home in [pipe.home_of(source, part)]
+        for name in files_in(home, type(network), request.variant)
         if not name.endswith(".json")
-    ]
+    }
     facts: dict[str, Any] = {"model": request.model}
     if source.repository:
         facts["revision"] = source.repository.commit
@@ -84,13 +91,15 @@ def _model_facts(pipe: Any, request: Request) -> dict[str, Any]:
         facts["model"] = Path(request.model).resolve().name
     if request.variant:
         facts["variant"] = request.variant
-    return {**facts, "files": {name: known_sha256(source.file(name)) for name in weights}}
+    return {**facts, "files": {name: known_sha256(path) for name, path in weights.items()}}
 
 
 def _said(value: Any) -> Any:
     """A value as JSON says it; a picture as its size and the digest of its pixels, a callable or a class not at all."""
-    if hasattr(value, "tobytes") and hasattr(value, "mode"):
+    if _is_picture(value):
         return picture_said(value)
+    if isinstance(value, list) and value and all(map(_is_picture, value)):
+        return film_said(value)
     if isinstance(value, Mapping):
         return {str(key): _said(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -98,7 +107,20 @@ def _said(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) else None
 
 
+def _is_picture(value: Any) -> bool:
+    return hasattr(value, "tobytes") and hasattr(value, "mode")
+
+
 def picture_said(picture: Image.Image) -> dict[str, Any]:
     """A picture's size, and the digest of its pixels."""
     digest = hashlib.sha256(picture.tobytes()).hexdigest()
     return {"mode": picture.mode, "size": [*picture.size], "sha256": digest}
+
+
+def film_said(frames: Sequence[Image.Image]) -> dict[str, Any]:
+    """The same of the frames of a film."""
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(frame.tobytes())
+    size = [*frames[0].size]
+    return {"mode": frames[0].mode, "size": size, "frames": len(frames), "sha256": digest.hexdigest()}

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import click
 
 from calotype.cli.asked import SCHEDULERS, Scheduler, Size
+from calotype.cli.loading import makes_films
 from calotype.cli.plain import fault_of_the_file, value_of
 from calotype.cli.recipes import ELSEWHERE
 from calotype.cli.request import OPTIONS, opened
@@ -19,12 +20,10 @@ from calotype.core.names import component_class, public
 from calotype.core.schema import Range, fit_arguments, refuse_unknown
 from calotype.generation.images import LONGEST_SIDE
 from calotype.pipelines.auto import family_of
-
-if TYPE_CHECKING:
-    from PIL import Image
+from calotype.utils import load_video
 
 NAME = r"[A-Za-z0-9][\w.-]{0,95}(/[\w.-]{1,96})?"  # of a model: never a path
-SHOWN = {"image": "--image", "mask_image": "--mask"}
+SHOWN = {"image": "--image", "mask_image": "--mask", "video": "--video"}
 # what is no argument of the pipeline, and yet may be varied
 BESIDE = ("prompt", "negative_prompt", "seed", "scheduler", "dtype", "device", "size")
 
@@ -34,11 +33,12 @@ Place = Annotated[int, Range(1, 1_000)]
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture that another was made from."""
+    """A picture or a film that another was made from."""
 
     mode: str
     size: tuple[Side, Side]
     sha256: str
+    frames: Annotated[int, Range(1, 10**9)] | None = None  # of a film
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class Recipe:
     negative_prompt: str | None = None
     batch: tuple[Place, Place] = (1, 1)  # which picture of how many at once
     shown: dict[str, Shown] = field(default_factory=dict[str, Shown])  # the pictures among the arguments
+
+    def call(self, shown: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the call, but for the prompt and the seed, with the pictures that were handed in."""
+        against = {} if self.negative_prompt is None else {"negative_prompt": self.negative_prompt}
+        return {**self.arguments, **shown, **against}
 
     def walker(self) -> Any:
         """The scheduler, as it was."""
@@ -87,7 +92,8 @@ def recipe_of(document: Mapping[str, Any], where: str) -> Recipe:
 
 def pipeline_class(told: Recipe, where: str) -> Any:
     """The class that a recipe names, which is a pipeline's."""
-    family_of(told.pipeline, where)
+    if not makes_films(told.pipeline):
+        family_of(told.pipeline, where)
     return component_class("diffusers", told.pipeline, where)
 
 
@@ -149,15 +155,18 @@ def _value(text: str) -> Any:
         return text
 
 
-def handed_in(told: Recipe, paths: Mapping[str, str | None]) -> dict[str, Image.Image]:
-    """The pictures that the recipe's picture was made from, as large as they were then."""
+def handed_in(told: Recipe, paths: Mapping[str, str | None]) -> dict[str, Any]:
+    """The pictures that the recipe's picture was made from, as large as they were then; of a film its frames."""
     for name, option in SHOWN.items():
-        if name in told.shown and not paths[name]:
-            raise click.UsageError(f"The picture was made from another, which is not in it: hand it in with {option}.")
-        if paths[name] and name not in told.shown:
-            raise InvalidArgument(option, "nothing, as the picture was made without", str(paths[name]))
-    pictures = {name: opened(str(paths[name])) for name in told.shown}
-    return {
-        name: picture if picture.size == told.shown[name].size else picture.resize(told.shown[name].size)
-        for name, picture in pictures.items()
-    }
+        if name in told.shown and not paths.get(name):
+            raise click.UsageError(f"It was made from another, which is not in it: hand that in with {option}.")
+        if paths.get(name) and name not in told.shown:
+            raise InvalidArgument(option, "nothing, as it was made without", str(paths[name]))
+    return {name: _handed_in(str(paths[name]), shown) for name, shown in told.shown.items()}
+
+
+def _handed_in(path: str, then: Shown) -> Any:
+    if then.frames is not None:
+        return load_video(path)
+    picture = opened(path)
+    return picture if picture.size == then.size else picture.resize(then.size)

@@ -1,4 +1,4 @@
-"""``calotype replay``: a picture once more, from the recipe that it carries, or a variation of it."""
+"""``calotype replay``: a picture or a film once more, from the recipe that it carries, or a variation of it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from calotype.cli.asked import Wanted
 from calotype.cli.names import Names
 from calotype.cli.options import FILE
 from calotype.cli.request import Request
-from calotype.cli.said import as_json_option, say_json
+from calotype.cli.said import as_json_option, say_facts, say_json
 from calotype.cli.verbs import DIFFERS
 
 
 @click.command()
-@click.argument("picture", type=FILE)
+@click.argument("picture", type=click.Path(exists=True))
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Vary it: seed=5, steps=30, prompt=...")
-@click.option("-o", "--output", help="Write the picture; a variation goes to out.png without it.")
+@click.option("-o", "--output", help="Write it; a variation goes to out.png or out.mp4 without it.")
 @click.option("-m", "--model", help="The model, where the recipe does not say where it is: a folder has a name only.")
 @click.option("--image", type=FILE, help="The picture that it was made from.")
 @click.option("--mask", type=FILE, help="The mask that it was made with.")
+@click.option("--video", type=click.Path(exists=True), help="The film that it goes on from.")
 @click.option("--overwrite", is_flag=True, help="Overwrite a file of that name.")
 @as_json_option
 def replay(
@@ -33,33 +34,35 @@ def replay(
     model: str | None,
     image: str | None,
     mask: str | None,
+    video: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
     """Make PICTURE again from its recipe, and say whether it is identical or what differs."""
     from calotype.cli.comparing import Before, facts_apart
-    from calotype.cli.loading import loaded
+    from calotype.cli.loading import loaded, makes_films
     from calotype.cli.recipes import common_facts, recipe
+    from calotype.cli.refilming import recipe_in, replay_film
     from calotype.cli.remaking import handed_in, recipe_of, varied
     from calotype.cli.running import called, make, tell
     from calotype.cli.states import Kept, Run
-    from calotype.core.picture_files import picture_bytes, read_recipe
+    from calotype.core.picture_files import picture_bytes
 
-    document = read_recipe(picture)
+    document = recipe_in(picture)
     told = varied(recipe_of(document, f"{picture}: recipe"), changes)
-    shown = handed_in(told, {"image": image, "mask_image": mask})
-    one, names = Wanted(1, told.prompt, told.seed), Names(output or "out.png", overwrite)
-    names.check([one])
-    before = Before.of(picture)
+    shown = handed_in(told, {"image": image, "mask_image": mask, "video": video})
     asked: Any = {"dtype": told.dtype, "device": _device(told.device, changes), "variant": told.variant}
     asked |= {"image": image, "mask": mask, "revision": told.revision if model is None else None}
     request = Request(model or _named(told), **asked)
-
+    if makes_films(told.pipeline):
+        replay_film(picture, document, told, request, shown, output, overwrite, bool(changes), as_json)
+        return
+    one, names = Wanted(1, told.prompt, told.seed), Names(output or "out.png", overwrite)
+    names.check([one])
+    before = Before.of(picture)
     pipe = loaded(request)
     pipe.scheduler = told.walker()
-    arguments = {**told.arguments, **shown}
-    if told.negative_prompt is not None:
-        arguments["negative_prompt"] = told.negative_prompt
+    arguments = told.call(shown)
     if changes:
         run, kept = Run(request, [one], names, True, 1), Kept(None)
         tell(run, make(run, pipe, arguments, kept), kept, as_json)
@@ -81,7 +84,7 @@ def _named(told: Any) -> str:
 
     if told.revision or pocket_folder(told.model) or os.path.isdir(told.model):
         return told.model
-    raise click.UsageError(f"The picture was made with a folder called {told.model!r}: say with -m where it is.")
+    raise click.UsageError(f"It was made with a folder called {told.model!r}: say with -m where it is.")
 
 
 def _device(then: str, changes: tuple[str, ...]) -> str | None:
@@ -102,10 +105,4 @@ def _say(found: dict[str, Any], written: Path | None) -> None:
         click.echo(f"differs: the file is {then}, its recipe makes {now}")
     else:
         click.echo(f"differs in {found['pixels']:,} of {found['of']:,} pixels, by at most {found['largest']} of 255")
-    for name, (then, now) in found["facts"].items():
-        click.echo(f"  {name}: {_short(then)} then, {_short(now)} now")
-
-
-def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:12]}..."
+    say_facts(found["facts"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from calotype.core.errors import CorruptFile
+from calotype.core.errors import CorruptFile, UnknownArgument
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -62,15 +63,22 @@ def opened(path: str) -> Image.Image:
         raise CorruptFile(path, "a picture", str(error)[:200]) from None
 
 
-def arguments_for(request: Request, shown: dict[str, Image.Image], factor: int) -> dict[str, Any]:
+def arguments_for(request: Request, shown: dict[str, Image.Image], pipe: Any) -> dict[str, Any]:
     """The arguments of the call that are the same for every picture."""
-    told: dict[str, Any] = {name: getattr(request, option) for option, name in OPTIONS.items()}
+    takes = [*inspect.signature(type(pipe).__call__).parameters, *pipe.beside_signature]
+    given = {option: value for option in OPTIONS if (value := getattr(request, option)) is not None}
+    for option, value in given.items():
+        if OPTIONS[option] not in takes:
+            where = f"--{option.replace('_', '-')}"
+            raise UnknownArgument(where, f"nothing, as {type(pipe).__name__} takes no {OPTIONS[option]}", repr(value))
+    told: dict[str, Any] = {OPTIONS[option]: value for option, value in given.items()}
     size = request.size
     if request.image and request.size:
         shown = {"image": shown["image"].resize(request.size), **{k: v for k, v in shown.items() if k != "image"}}
-    if request.mask and size is None:
+    sized = "height" in takes  # others make pictures as large as theirs
+    if sized and request.image and size is None:
         width, height = shown["image"].size
-        size = width - width % factor, height - height % factor
-    if size and (request.mask or not request.image):
+        size = width - width % pipe.vae_scale_factor, height - height % pipe.vae_scale_factor
+    if sized and size:
         told["width"], told["height"] = size
-    return {name: value for name, value in told.items() if value is not None} | shown
+    return told | shown

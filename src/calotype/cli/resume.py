@@ -22,15 +22,27 @@ from calotype.cli.said import as_json_option
 @as_json_option
 def resume(file: Path, output: str | None, deadline: float, state_every: float, as_json: bool) -> None:
     """Go on with the run whose state is in FILE; when it has ended, FILE is removed."""
-    from calotype.cli.loading import loaded
+    from calotype.cli.loading import loaded, loaded_film
     from calotype.cli.running import make, tell
+    from calotype.cli.shooting import film_left, shoot_film, tell_film
     from calotype.cli.states import Kept, left_of
+    from calotype.core.packing import read_packed
     from calotype.core.resuming import reopen
 
-    run = left_of(file, output)
-    run.names.check(run.pictures)
     ends = time.monotonic() + deadline
     kept = Kept(file, state_every, written=True)
+    document, _ = read_packed(file)
+    if "film" in document:
+        shoot = film_left(document, file, output)
+
+        def chunks() -> Iterator[dict[str, Any]]:
+            pipe = loaded_film(shoot.request)
+            yield from shoot_film(shoot, pipe, *reopen(pipe, file), kept=kept, ends=ends)
+
+        tell_film(shoot, chunks(), kept, as_json)
+        return
+    run = left_of(file, output)
+    run.names.check(run.pictures)
 
     def lines() -> Iterator[dict[str, Any]]:
         pipe = loaded(run.request)

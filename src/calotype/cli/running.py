@@ -7,7 +7,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,23 @@ from calotype.generation.turns import TURNS
 def tell(run: Run, lines: Iterator[dict[str, Any]], kept: Kept, as_json: bool) -> None:
     """Say each picture as it is written; where the run is stopped, how to go on."""
     made = run.total - len(run.pictures)
+    with said_if_stopped(kept, lambda: f"{made} of {run.total} pictures are written."), kept:
+        for line in lines:
+            made += 1
+            say_json(line) if as_json else click.echo(line["file"])
+            if line["blocked"]:
+                click.echo(f"{line['file']} is black: the safety checker blocked it.", err=True)
+
+
+@contextmanager
+def said_if_stopped(kept: Kept, how_far: Callable[[], str]) -> Generator[None, None, None]:
+    """Say how far a run came that is stopped in here, and how to go on with it."""
     try:
-        with kept:
-            for line in lines:
-                made += 1
-                say_json(line) if as_json else click.echo(line["file"])
-                if line["blocked"]:
-                    click.echo(f"{line['file']} is black: the safety checker blocked it.", err=True)
+        yield
     except BaseException as stop:
         on = f" Go on with: calotype resume {shlex.quote(str(kept.path))}" if kept.written else ""
         if (on and kept.worth_it) or isinstance(stop, (KeyboardInterrupt, DeadlinePassed)):
-            click.echo(f"Stopped: {made} of {run.total} pictures are written.{on}", err=True)
+            click.echo(f"Stopped: {how_far()}{on}", err=True)
         if isinstance(stop, DeadlinePassed):
             raise click.exceptions.Exit(DEADLINE) from None
         raise
@@ -71,7 +78,7 @@ def make(
 ) -> Iterator[dict[str, Any]]:
     """Make and write the pictures; yields what to say of each once its file is there."""
     facts = checked(run, pipe, arguments)
-    run = replace(run, request=pinned(run.request, facts), facts=same(run.facts or facts, facts))
+    run = replace(run, request=pinned(run.request, facts), facts=same(run.facts, facts))
     places = range(0, len(run.pictures), run.request.batch)
     with progress.bar(total=0, unit="step", disable=not sys.stderr.isatty()) as bar:
         for number, place in enumerate(places):
@@ -95,9 +102,9 @@ def make(
                 yield {"file": str(path), "prompt": one.prompt, "seed": one.seed, "size": size, "blocked": blocked}
 
 
-def same(then: Mapping[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+def same(then: Mapping[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:
     """The facts of now, if a run that goes on can make what it would have made; what may matter is said."""
-    apart = facts_apart(then, now)
+    apart = facts_apart(then or now, now)
     for name, (before, after) in apart.items():
         if not name.startswith("versions."):
             raise InvalidArgument(f"resume: {name}", str(before), str(after), "The state file is of another run.")

@@ -39,7 +39,11 @@ def bounds(verb: Verb) -> Verb:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; others need an --api-key.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any that is free.")
 @click.option(
-    "--api-key", envvar="CALOTYPE_API_KEY", help="Who does not send it is refused. Better in CALOTYPE_API_KEY."
+    "--api-key",
+    "api_keys",
+    multiple=True,
+    envvar="CALOTYPE_API_KEY",
+    help="Who sends none of them is refused; each has its share. Better in CALOTYPE_API_KEY, with spaces between.",
 )
 @click.option("--device", help="Such as cpu, cuda or cuda:1. Default: an accelerator if there is one.")
 @click.option("--dtype", type=click.Choice(DTYPES), help="Default: float32 on a CPU, float16 elsewhere.")
@@ -48,13 +52,13 @@ def serve(
     vaes: tuple[str, ...],
     host: str,
     port: int,
-    api_key: str | None,
+    api_keys: tuple[str, ...],
     device: str | None,
     dtype: str | None,
     **limits: int,
 ) -> None:
     """Decode and encode for pipelines on other machines, as told in docs/serve.md."""
-    if not api_key and not is_loopback(host):
+    if not any(api_keys) and not is_loopback(host):
         fix = "Anyone who reaches that address could use the server; set CALOTYPE_API_KEY."
         raise InvalidArgument("--host", "127.0.0.1, ::1 or localhost without an --api-key", host, fix)
     try:
@@ -82,4 +86,4 @@ def serve(
             for named in shelf.named:
                 click.echo(f"{place(listener)}/vaes/{named.name}")
 
-        run(Hall(shelf, kept), listener, api_key or None, say)
+        run(Hall(shelf, kept), listener, [*filter(None, api_keys)], say)

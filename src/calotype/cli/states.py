@@ -58,7 +58,8 @@ class Kept:
         self._due = time.monotonic() + every
         self._file: StateFile | None = None
         self._bookmark: Mapping[str, Any] | None = None
-        self._left: dict[str, Any] = {}
+        self._beside: dict[str, Any] = {}
+        self._made = False
 
     def __enter__(self) -> Kept:
         return self
@@ -72,7 +73,12 @@ class Kept:
     @property
     def worth_it(self) -> bool:
         """Whether something would be lost with it."""
-        return bool(self._bookmark or self._left.get("given"))
+        return bool(self._bookmark or self._made)
+
+    @property
+    def walked(self) -> int:
+        """How many steps, or chunks, are behind the bookmark."""
+        return int(self._bookmark["walked"]) if self._bookmark else 0
 
     def begin(self, pipe: Any, run: Run, made: int, call: Mapping[str, Any], begun: Mapping[str, Any] | None) -> None:
         """So many pictures are made, and this call makes the next ones; perhaps it was begun before."""
@@ -83,14 +89,27 @@ class Kept:
             version=1,
             request=asdict(run.request),
             pictures=tuple((one.index, one.prompt, one.seed) for one in run.pictures[made:]),
-            template=_seen_from(folder, run.names.template),
+            template=seen_from(folder, run.names.template),
             overwrite=run.names.overwrite,
-            given=tuple(_seen_from(folder, path) for path in run.names.given),
+            given=tuple(seen_from(folder, path) for path in run.names.given),
             metadata=run.metadata,
             total=run.total,
             facts=run.facts or {},
         )
-        self._left, self._file, self._bookmark = asdict(left), StateFile(pipe, self.path, call), begun
+        self.hold(pipe, call, begun, {"run": asdict(left)}, made=bool(left.given))
+
+    def hold(
+        self,
+        pipe: Any,
+        call: Mapping[str, Any],
+        begun: Mapping[str, Any] | None,
+        beside: dict[str, Any],
+        made: bool = False,
+    ) -> None:
+        """This call is made now; ``beside`` is what else whoever goes on must know, and some of it may be made."""
+        if self.path is not None:
+            self._file, self._bookmark = StateFile(pipe, self.path, call), begun
+            self._beside, self._made = beside, made
 
     def note(self, bookmark: Mapping[str, Any]) -> None:
         """A step was taken."""
@@ -100,7 +119,7 @@ class Kept:
 
     def _write(self) -> None:
         if self._file is not None:
-            self._file.write(self._bookmark, {"run": self._left})
+            self._file.write(self._bookmark, self._beside)
             self.written, self._due = True, time.monotonic() + self.every
 
 
@@ -122,17 +141,19 @@ def left_of(path: Path, template: str | None = None) -> Run:
     left = value_of(Left, document["run"], f"{path}: run")
     request = value_of(Request, left.request, f"{path}: request")
     here = path.parent
-    given = [Path(_from(here, name)) for name in left.given]
-    names = Names(template or _from(here, left.template), left.overwrite, given, goes_on=True)
+    given = [Path(from_here(here, name)) for name in left.given]
+    names = Names(template or from_here(here, left.template), left.overwrite, given, goes_on=True)
     return Run(request, [Wanted(*one) for one in left.pictures], names, left.metadata, left.total, left.facts)
 
 
-def _seen_from(folder: Path, path: str | os.PathLike[str]) -> str:
+def seen_from(folder: Path, path: str | os.PathLike[str]) -> str:
+    """A path as it is told in a state file in this folder."""
     try:
         return os.path.relpath(path, folder)
     except ValueError:  # on another drive
         return os.path.abspath(path)
 
 
-def _from(folder: Path, name: str) -> str:
+def from_here(folder: Path, name: str) -> str:
+    """The path again, wherever the folder is now."""
     return os.path.normpath(os.path.join(folder, name))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("calotype.core.assembly")
 
 INDEX = "model_index.json"
+USUAL = "_usual_arguments"  # in an index: what calls of this model mean where an argument is left out
 
 # from the class that an index names, and where it does, to the class to make
 Choice = Callable[[str, str], "type[DiffusionPipeline]"]
@@ -64,8 +65,20 @@ def load(choose: Choice, name_or_path: str | os.PathLike[str], kwargs: dict[str,
     with resting_collector(), ThreadPoolExecutor(max(1, len(wanted)) if source.repository else 1) as readers:
         loaded = readers.map(lambda name: _part(source, index, name, target, options), wanted)
         pipe = target(**given, **dict(zip(wanted, loaded, strict=True)))
-    pipe.register_to_config(_name_or_path=source.told)
+    pipe.register_to_config(_name_or_path=source.told, **usual_arguments(index, target, source.where(INDEX)))
     return pipe
+
+
+def usual_arguments(index: Mapping[str, Any], target: type[DiffusionPipeline], where: str) -> dict[str, Any]:
+    """What an index says of calls that leave an argument out, checked to be arguments."""
+    usual = index.get(USUAL)
+    if usual is None:
+        return {}
+    takes = inspect.signature(target.__call__).parameters
+    strange = usual if not isinstance(usual, dict) else next((name for name in usual if name not in takes), None)
+    if strange is not None:
+        raise CorruptFile(f"{where}: {USUAL}", f"arguments of {target.__name__} and their values", repr(strange)[:80])
+    return {USUAL: usual}
 
 
 def _part(
@@ -137,7 +150,7 @@ def save(
             elif part is not None:
                 _stage_foreign(save, name, part)
         index = {"_class_name": type(pipe).__name__, "_diffusers_version": ECOSYSTEM_VERSION}
-        index |= {key: value for key, value in pipe.config.items() if not key.startswith("_")}
+        index |= {key: value for key, value in pipe.config.items() if not key.startswith("_") or key == USUAL}
         save.write(INDEX, [to_json(index).encode()])
 
 
@@ -165,4 +178,5 @@ def rebuild(cls: type[DiffusionPipeline], pipe: DiffusionPipeline, kwargs: dict[
     if missing:
         raise InvalidArgument(", ".join(missing), f"components for {cls.__name__}", f"none in {type(pipe).__name__}")
     made = cls(**parts)
+    made.register_to_config(**{key: value for key, value in pipe.config.items() if key == USUAL})
     return made.to(dtype) if dtype is not None else made

@@ -71,7 +71,7 @@ class Saving:
                 os.fsync(file.fileno())
         except OSError as error:
             needed = written + len(view) + sum(memoryview(piece).nbytes for piece in content)
-            raise _in_our_words(error, path, f"at least {needed:,} bytes are needed, ") from error
+            raise in_our_words(error, path, f"at least {needed:,} bytes are needed, ") from error
 
     def remove(self, name: str) -> None:
         """Remove a file once the others have their names."""
@@ -87,7 +87,7 @@ class Saving:
                 done.append((path, kept))
                 os.replace(beside, path)
             for path in dict.fromkeys(path.parent for _, path in self._ready):
-                _sync_folder(path)
+                sync_folder(path)
         except BaseException as error:
             for name, kept in reversed(done):
                 with contextlib.suppress(OSError):
@@ -95,7 +95,7 @@ class Saving:
                 with contextlib.suppress(OSError):
                     os.unlink(kept or name)  # a file cannot take the place of itself
             if isinstance(error, OSError):
-                raise _in_our_words(error, path) from error
+                raise in_our_words(error, path) from error
             raise
         for name in [kept for _, kept in done if kept] + self._stale:
             with contextlib.suppress(OSError):
@@ -156,7 +156,8 @@ def _second_name(path: Path) -> Path | None:
     return kept
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk."""
     if os.name == "nt":  # folders cannot be opened there, and renames are journalled
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -166,7 +167,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _in_our_words(error: OSError, path: Path, needed: str = "") -> WriteError:
+def in_our_words(error: OSError, path: Path, needed: str = "") -> WriteError:
+    """Why a file could not be written, and how much room there would be."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         present = next(folder for folder in (path, *path.absolute().parents) if folder.exists())

@@ -99,3 +99,15 @@ class WriteError(CalotypeError, OSError):
     """A file could not be written; what was there before still is."""
 
     code = "write_error"
+
+
+class NotOffered(CalotypeError, NotImplementedError, AttributeError):
+    """Something that the peer has and calotype has not."""
+
+    code = "not_offered"
+
+
+class AlreadyImported(CalotypeError, ImportError):
+    """A module is there already that another was to take the place of."""
+
+    code = "already_imported"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from calotype.core.errors import MissingFile
 from calotype.core.paths import inside, safe_name
-from calotype.core.pocket import pocket_folder
+from calotype.core.pocket import SHELF, pocket_folder, shared_parts
 
 if TYPE_CHECKING:
     from calotype.core.hub import Repository
@@ -45,8 +45,14 @@ class Source:
     repository: Repository | None = None
 
     def sub(self, name: str | None) -> Source:
-        """The source of a folder below this one."""
-        return replace(self, prefix=f"{self.prefix}{safe_name(name, self.told).rstrip('/')}/") if name else self
+        """The source of a folder below this one; of a pocket model it may lie in another one on the shelf."""
+        if not name:
+            return self
+        part = safe_name(name, self.told).rstrip("/")
+        if not self.repository and not self.prefix and part in (shared := shared_parts(self.folder)):
+            owner, there = shared[part]
+            return Source(owner, SHELF / owner, f"{there}/")
+        return replace(self, prefix=f"{self.prefix}{part}/")
 
     def where(self, name: str) -> str:
         """A file's name for an error message."""

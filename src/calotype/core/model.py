@@ -23,13 +23,16 @@ from calotype.core.pickles import PickledFile
 from calotype.core.schema import refuse_unknown
 from calotype.core.tensors import SafetensorsFile, WeightFile, safetensors_bytes
 from calotype.core.weights import (
+    HALVES,
     Rules,
     choose,
     index_of,
+    is_kept,
     load,
     names_of,
     shard_names,
     shards,
+    slots,
     split,
     stale_names,
     weight_stem,
@@ -65,6 +68,8 @@ class ModelMixin(nn.Module, ConfigMixin):
 
     weights_name: ClassVar[str] = "diffusion_pytorch_model"
     keys_to_ignore_on_load: ClassVar[tuple[str, ...]] = ()
+    aliases: ClassVar[Mapping[str, str]] = {}  # keys of tensors that stand in the network twice, by their other key
+    _keep_in_fp32_modules: ClassVar[tuple[str, ...]] = ()  # parts of keys whose tensors are never halves
     _group_offload: GroupOffload | None = None
     incomplete: tuple[str, ...] = ()  # keys that a file did not have and that are zeros, when strict=False allowed it
 
@@ -117,6 +122,17 @@ class ModelMixin(nn.Module, ConfigMixin):
         self._group_offload = planned
         planned.begin()
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """What ``to``, ``half`` and the like do with every tensor: those kept in float32 change their place alone."""
+        parts = self._keep_in_fp32_modules
+        kept = {key: slot for key, slot in slots(self).items() if is_kept(key, parts)} if parts else {}
+        before = {key: store[name].detach() for key, (store, name) in kept.items()}
+        super()._apply(fn, recurse)
+        for key, (store, name) in kept.items():
+            if store[name].dtype in HALVES and before[key].dtype not in HALVES:
+                store[name].data = before[key].to(store[name].device)
+        return self
+
     @classmethod
     def old_keys(cls, key: str) -> str:
         """The present name of a tensor that older files call otherwise."""
@@ -153,7 +169,8 @@ class ModelMixin(nn.Module, ConfigMixin):
         config = cls.read_config(source)
         files = weight_files(source, cls.weights_name, variant, use_safetensors, disable_mmap)
         network = cls._unfilled(config, changes or {}, 2 * sum(len(file.stored()) for file in files) + 1000, source)
-        rules = Rules(cls.old_keys, cls.keys_to_ignore_on_load, strict, allow_nonfinite)
+        ignored, kept = cls.keys_to_ignore_on_load, cls._keep_in_fp32_modules
+        rules = Rules(cls.old_keys, ignored, strict, allow_nonfinite, cls.aliases, kept)
         who = f"{cls.__name__} and {', '.join(str(file.path) for file in files[:2])}{' ...' if len(files) > 2 else ''}"
         network.incomplete = tuple(load(network, files, wanted, who, rules))
         network.register_to_config(_name_or_path=source.told)
@@ -194,7 +211,8 @@ class ModelMixin(nn.Module, ConfigMixin):
         """Write weights, and then config, into a folder of a larger save."""
         stem, suffix = weight_stem(self.weights_name, safe_serialization)
         single, index = names_of(stem, variant, suffix)
-        parts = split(self.state_dict(), _bytes(max_shard_size))
+        tensors = {key: tensor for key, tensor in self.state_dict().items() if key not in self.aliases}
+        parts = split(tensors, _bytes(max_shard_size))
         names = [single] if len(parts) == 1 else shard_names(single, len(parts))
         for name, part in zip(names, parts, strict=True):
             pieces = safetensors_bytes(part, {"format": "pt"}) if safe_serialization else _pickled(part)

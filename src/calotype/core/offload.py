@@ -13,7 +13,7 @@ from calotype.core.devices import device_of
 
 CPU = torch.device("cpu")
 # A network is entered by being called, or by one of these.
-ENTRANCES = ("forward", "encode", "decode", "embed_hint")
+ENTRANCES = ("forward", "encode", "decode", "embed_hint", "read_text", "read_history", "predict")
 
 
 class ModelOffload:

@@ -70,12 +70,7 @@ def picture_format(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
 def recipe_options(path: str | os.PathLike[str], recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What PIL must be given to write this recipe; refuses one that is too long or no JSON."""
     kind, _ = picture_format(path)
-    try:
-        document = json.dumps(recipe, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument("recipe", "what JSON can say", str(error)[:200]) from None
-    if len(document) > MAX_RECIPE:
-        raise InvalidArgument("recipe", f"at most {MAX_RECIPE:,} bytes", f"{len(document):,}", "Shorten the prompt.")
+    document = recipe_document(recipe)
     line = parameters(recipe)
     if kind == "PNG":
         chunks = PngImagePlugin.PngInfo()
@@ -90,6 +85,17 @@ def recipe_options(path: str | os.PathLike[str], recipe: Mapping[str, Any]) -> d
         fix = "Write a PNG, or no metadata."
         raise InvalidArgument("recipe", f"at most {MAX_EXIF:,} bytes in a JPEG", f"{len(packed):,}", fix)
     return {"exif": packed}
+
+
+def recipe_document(recipe: Mapping[str, Any]) -> str:
+    """The recipe as JSON in ASCII; refuses one that is too long or no JSON."""
+    try:
+        document = json.dumps(recipe, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument("recipe", "what JSON can say", str(error)[:200]) from None
+    if len(document) > MAX_RECIPE:
+        raise InvalidArgument("recipe", f"at most {MAX_RECIPE:,} bytes", f"{len(document):,}", "Shorten the prompt.")
+    return document
 
 
 # Names in the line that other programs read, and where a recipe says it.

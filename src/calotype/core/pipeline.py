@@ -45,6 +45,10 @@ class DiffusionPipeline(ConfigMixin):
     # arguments that a call keeps as ``_name``, where callbacks read and change them
     live_settings: ClassVar[tuple[str, ...]] = ()
 
+    # how a call is handed out, and after how many of the things handed out its state file is written anew
+    stream_kind: ClassVar[type[Stream]] = Stream
+    state_every: ClassVar[int] = 5
+
     _component_names: tuple[str, ...] = ()
     _progress_options: FrozenDict = FrozenDict()
     begun: dict[str, Any] | None = None  # the bookmark that a call goes on from
@@ -67,6 +71,11 @@ class DiffusionPipeline(ConfigMixin):
     def components(self) -> dict[str, Any]:
         """The components by name, as another pipeline's constructor takes them."""
         return {name: getattr(self, name) for name in self._component_names}
+
+    @property
+    def usual_arguments(self) -> Mapping[str, Any]:
+        """What a call of this model means where an argument is left out, if that is not the signature's default."""
+        return self._recorded.get(assembly.USUAL, {})
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -112,6 +121,11 @@ class DiffusionPipeline(ConfigMixin):
     def connected_parts(cls, source: Source, missing: list[str], options: Mapping[str, Any]) -> dict[str, Any]:
         """Components that are not in these files, from other files that these name; the options are the load's."""
         return {}
+
+    @classmethod
+    def home_of(cls, source: Source, part: str) -> Source:
+        """Where the files of a component are that was loaded from these, or from those that they name."""
+        return source.sub(part)
 
     def save_pretrained(
         self,

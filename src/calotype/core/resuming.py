@@ -47,7 +47,9 @@ class Keeper:
         self._written = 0
 
     def note(self, step: Any) -> None:
-        """A step was taken; at every so many of them, and at the last, it is written down."""
+        """A step was taken; at every so many of them, and at the last, it is written down, if it is a place to stop."""
+        if step.bookmark is None:
+            return
         self._bookmark = step.bookmark
         if (step.index + 1) % self.every == 0 or step.index + 1 == step.total:
             self.write()

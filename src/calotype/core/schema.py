@@ -77,7 +77,7 @@ def describe(hint: Any) -> str:
         return " or ".join(describe(argument) for argument in arguments)
     if origin is Literal:
         return " or ".join(shown(argument) for argument in arguments)
-    if origin is tuple and arguments[1:] == (...,):
+    if origin is tuple and arguments[1:] in ((), (...,)):
         return f"list of {describe(arguments[0])}"
     if origin is not None and arguments:
         return f"{'list' if origin is tuple else origin.__name__} of {', '.join(map(describe, arguments))}"
@@ -139,7 +139,7 @@ def _fit_tuple(value: Any, arguments: tuple[Any, ...], _: Any) -> Any:
     if not isinstance(value, (list, tuple)):
         raise Misfit
     items: tuple[Any, ...] = tuple(value)
-    if arguments[-1] is ...:
+    if arguments[-1] is ... or len(arguments) == 1:  # tuple[int] is what many write for any number of them
         return tuple(fit(item, arguments[0]) for item in items)
     if len(items) != len(arguments):
         raise Misfit

@@ -120,7 +120,7 @@ def story(tell: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Any]:
         pipe: DiffusionPipeline,
         *args: Any,
         state_file: str | os.PathLike[str] | None = None,
-        state_every: int = 5,
+        state_every: int | None = None,
         deadline: float | None = None,
         seeds: Sequence[int] | None = None,
         begun: dict[str, Any] | None = None,
@@ -137,6 +137,8 @@ def story(tell: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Any]:
         call = pipe.for_one_call()
         call.begun = begun
         bound = signature.bind(call, *args, **kwargs)
+        for name, value in pipe.usual_arguments.items():
+            bound.arguments.setdefault(name, value)
         bound.apply_defaults()
         arguments = {name: bound.arguments[name] for name in parameters} | beside
         for name, value in arguments.items():
@@ -147,9 +149,9 @@ def story(tell: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Any]:
         keeper = None
         if state_file is not None:
             arguments = with_source_of_noise(arguments)
-            keeper = Keeper(pipe, state_file, state_every, arguments)
+            keeper = Keeper(pipe, state_file, pipe.state_every if state_every is None else state_every, arguments)
         tale = told(call, **{name: arguments[name] for name in parameters})
-        return Stream(call, tale, keeper, deadline)
+        return pipe.stream_kind(call, tale, keeper, deadline)
 
     @functools.wraps(tell)
     def call(self: DiffusionPipeline, *args: Any, **kwargs: Any) -> Any:

@@ -6,7 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from calotype.core.tensors import Stored, WeightFile
 
 log = logging.getLogger("calotype.core.weights")
 
-USUAL = (torch.float32, torch.float16, torch.bfloat16)
+HALVES = (torch.float16, torch.bfloat16)
+USUAL = (torch.float32, *HALVES)
 
 
 def names_of(stem: str, variant: str | None, suffix: str) -> tuple[str, str]:
@@ -125,6 +126,8 @@ class Rules:
     ignore: tuple[str, ...] = ()
     strict: bool = True
     allow_nonfinite: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])  # second names, read where the first is missing
+    keep_in_float32: tuple[str, ...] = ()  # parts of keys, whole words between dots
 
 
 def gather(files: Iterable[WeightFile], rules: Rules) -> dict[str, Stored]:
@@ -140,6 +143,10 @@ def gather(files: Iterable[WeightFile], rules: Rules) -> dict[str, Stored]:
                     f"{file.path}, key {key!r}", f"{name!r} once", f"it in {found[name].file.path} too"
                 )
             found[name] = tensor
+    for second, first in rules.aliases.items():
+        if second in found:
+            found.setdefault(first, found[second])
+            del found[second]
     return found
 
 
@@ -202,9 +209,22 @@ def check_finite(files: Iterable[WeightFile]) -> None:
         remember("finite", file.path)
 
 
-def read(found: Mapping[str, Stored], wanted: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+def is_kept(key: str, parts: Iterable[str]) -> bool:
+    """Is one of these parts a whole word of the key?"""
+    return not set(parts).isdisjoint(key.split("."))
+
+
+def wide_enough(key: str, dtype: torch.dtype, keep: Iterable[str]) -> torch.dtype:
+    """The type for a tensor that was to have this one."""
+    return torch.float32 if dtype in HALVES and is_kept(key, keep) else dtype
+
+
+def read(
+    found: Mapping[str, Stored], wanted: Mapping[str, Tensor], dtype: torch.dtype | None, keep: Iterable[str] = ()
+) -> dict[str, Tensor]:
     """The tensors that a network wants: floats in ``dtype`` or as stored, the others as the network has them."""
     types = {key: _dtype(tensor, wanted[key], dtype) for key, tensor in found.items()}
+    types = {key: wide_enough(key, to, keep) for key, to in types.items()}
     odd = sorted({str(found[key].dtype) for key, to in types.items() if to != found[key].dtype not in USUAL})
     if odd:
         log.warning("%s: weights stored as %s were cast", next(iter(found.values())).file.path, ", ".join(odd))
@@ -246,9 +266,10 @@ def load(
     missing = match(wanted, found, who, rules)
     if not rules.allow_nonfinite:
         check_finite(files)
-    tensors = read(found, wanted, dtype)
+    tensors = read(found, wanted, dtype, rules.keep_in_float32)
     absent = {key: tensor for key, tensor in wanted.items() if key not in tensors}
-    tensors |= {key: torch.zeros(tensor.shape, dtype=_zeros(tensor, dtype)) for key, tensor in absent.items()}
+    types = {key: wide_enough(key, _zeros(tensor, dtype), rules.keep_in_float32) for key, tensor in absent.items()}
+    tensors |= {key: torch.zeros(tensor.shape, dtype=types[key]) for key, tensor in absent.items()}
     for key, (store, name) in places.items():
         empty, tensor = wanted[key], tensors[key]
         store[name] = nn.Parameter(tensor, empty.requires_grad) if isinstance(empty, nn.Parameter) else tensor

@@ -23,7 +23,7 @@ def latents_of(vae: Any, pixels: torch.Tensor, generator: Any = None, upcast: bo
     """
     if upcast and vae.config.force_upcast and vae.dtype != torch.float32:
         vae = in_full(vae, pixels.device)
-    mean, factor = scale(vae, pixels.device)
+    mean, factor = scale(vae, pixels.device, pixels.ndim)
     pixels = pixels.to(vae.dtype)
     several: bool = isinstance(generator, list)
     pairs = zip(pixels.split(1), generator, strict=True) if several else [(pixels, generator)]
@@ -38,7 +38,9 @@ def decoded(vae: Any, latents: torch.Tensor, generator: Any = None, upcast: bool
     if upcast and vae.config.force_upcast and vae.dtype == torch.float16:
         vae = in_full(vae, latents.device)
     pixels = _decoded(vae, latents, generator)
-    if not torch.isfinite(pixels).all() and vae.dtype in (torch.float16, torch.bfloat16):
+    if torch.isfinite(pixels).all():
+        return pixels
+    if vae.dtype in (torch.float16, torch.bfloat16):
         logger.warning("the VAE overflowed in %s: decoding again in float32", vae.dtype)
         pixels = _decoded(in_full(vae, latents.device), latents, generator)
     check_finite("decoded picture", pixels)
@@ -46,20 +48,21 @@ def decoded(vae: Any, latents: torch.Tensor, generator: Any = None, upcast: bool
 
 
 def _decoded(vae: Any, latents: torch.Tensor, generator: Any) -> torch.Tensor:
-    mean, factor = scale(vae, latents.device)
-    return vae.decode(latents.to(vae.dtype) / factor + mean, return_dict=False, generator=generator)[0]
+    mean, factor = scale(vae, latents.device, latents.ndim)
+    drawing = {} if generator is None else {"generator": generator}
+    return vae.decode(latents.to(vae.dtype) / factor + mean, return_dict=False, **drawing)[0]
 
 
-def scale(vae: Any, device: torch.device) -> tuple[torch.Tensor | float, torch.Tensor | float]:
-    """The mean of a VAE's own latents, and the factor that then gives them the spread of noise."""
-    config = vae.config
+def scale(vae: Any, device: torch.device, ndim: int = 4) -> tuple[torch.Tensor | float, torch.Tensor | float]:
+    """The mean of a VAE's own latents, and the factor that then gives them the spread of noise; films have 5 axes."""
+    config, axes = vae.config, [1] * (ndim - 2)
     if config.latents_mean is None or config.latents_std is None:
         return 0.0, config.scaling_factor
     mean, std = (
-        torch.tensor(values, device=device, dtype=vae.dtype).reshape(1, -1, 1, 1)
+        torch.tensor(values, device=device, dtype=vae.dtype).reshape(1, -1, *axes)
         for values in (config.latents_mean, config.latents_std)
     )
-    return mean, config.scaling_factor / std
+    return mean, config.get("scaling_factor", 1.0) / std
 
 
 def in_full(network: nn.Module, device: torch.device) -> Any:

@@ -24,6 +24,15 @@ def classifier_free(prediction: torch.Tensor, settings: Guided) -> torch.Tensor:
     return rescaled(guided, within, settings.guidance_rescale) if settings.guidance_rescale > 0 else guided
 
 
+def zero_star(prediction: torch.Tensor, settings: Guided) -> torch.Tensor:
+    """The same, from the unconditional half as far as it points the conditional one's way (arXiv:2503.18886)."""
+    without, within = prediction.chunk(2)
+    flat, other = (half.float().flatten(1) for half in (without, within))
+    share = (flat * other).sum(1) / (flat.square().sum(1) + 1e-8)
+    without = without * share.to(without.dtype).view(-1, *[1] * (without.ndim - 1))
+    return without + settings.guidance_scale * (within - without)
+
+
 def learned_variance(prediction: torch.Tensor, settings: Guided) -> torch.Tensor:
     """The noise guided, and beside it the conditional half's own word on its spread (arXiv:2102.09672)."""
     noise, spread = prediction.chunk(2, dim=1)

@@ -42,6 +42,13 @@ class Frame:
         return cls(image, mask, height, width, VaeImageProcessor.get_crop_region(mask, width, height, pad=padding))
 
     def preprocess(self, images: VaeImageProcessor, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The picture and its mask; where that repaints nothing, it is said."""
+        pixels, mask = self.read(images, batch)
+        if not mask.any():
+            logger.warning("mask_image has no white: nothing is repainted")
+        return pixels, mask
+
+    def read(self, images: VaeImageProcessor, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The picture and its mask (batch, 1, height, width), 1 where it is repainted."""
         mode = "default" if self.box is None else "fill"
         masks = VaeImageProcessor(
@@ -53,10 +60,9 @@ class Frame:
             reducing_gap=images.config.reducing_gap,
         )
         pixels = images.preprocess(self.image, self.height, self.width, mode, self.box, batch=batch)
-        mask = masks.preprocess(self.mask, self.height, self.width, mode, self.box, name="mask_image", batch=batch)
-        if not mask.any():
-            logger.warning("mask_image has no white: nothing is repainted")
-        return pixels, mask
+        return pixels, masks.preprocess(
+            self.mask, self.height, self.width, mode, self.box, name="mask_image", batch=batch
+        )
 
     def restore(self, output: Any, images: VaeImageProcessor) -> Any:
         """The output with each repainted part laid over the original picture, where only a part was worked on."""

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from calotype.core.config import register_to_config
 from calotype.core.outputs import BaseOutput
 from calotype.models.layers.switches import WithAttention
+from calotype.models.pieces import Coder, InPieces
 from calotype.models.single_file import SingleFile
-from calotype.models.tiles import Tiles
 from calotype.models.vae import Decoder, Encoder, Shape
 from calotype.ops.gaussian import DiagonalGaussianDistribution
 from calotype.ops.random import Generators
-from calotype.ops.tiling import tiled
 
 # What attention layers were called in the first files.
 OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -38,7 +34,7 @@ class DecoderOutput(BaseOutput):
     sample: Tensor  # (batch, channels, height, width), in [-1, 1] or a little beyond
 
 
-class AutoencoderKL(WithAttention, SingleFile):
+class AutoencoderKL(InPieces, WithAttention, SingleFile):
     """Pixels to a normal distribution of latents and back."""
 
     component = "vae"
@@ -73,40 +69,16 @@ class AutoencoderKL(WithAttention, SingleFile):
         self.decoder = Decoder(latent_channels, out_channels, up_block_types, shape)
         self.quant_conv = nn.Conv2d(moments, moments, 1) if use_quant_conv else None
         self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1) if use_post_quant_conv else None
-        self.use_slicing = False
-        self.use_tiling = self.seams = False
-        self.tile_sample_min_size = sample_size if isinstance(sample_size, int) else sample_size[0]
-        self.tile_latent_min_size = int(self.tile_sample_min_size / 2 ** (len(block_out_channels) - 1))
-        self.tile_overlap_factor = 0.25
+        self.cut_into(sample_size if isinstance(sample_size, int) else sample_size[0], len(block_out_channels))
 
     @classmethod
     def old_keys(cls, key: str) -> str:
         """The present name of a tensor that the first files call otherwise."""
         return re.sub(rf"(?<=\.)({'|'.join(OLD_NAMES)})(?=\.(weight|bias)$)", lambda old: OLD_NAMES[old[0]], key)
 
-    def enable_tiling(self, use_tiling: bool = True, seams: bool = False) -> None:
-        """Work on pictures larger than ``tile_sample_min_size`` a tile at a time.
-
-        Each layer's tiles make up what it makes of the whole. With ``seams`` each tile goes its own way through all
-        layers: memory does not grow with the picture, but tiles differ in brightness and colour where they meet.
-        """
-        self.use_tiling, self.seams = use_tiling, seams
-
-    def disable_tiling(self) -> None:
-        """Work on whole pictures again."""
-        self.use_tiling = self.seams = False
-
-    def enable_slicing(self) -> None:
-        """Work on one item of a batch at a time."""
-        self.use_slicing = True
-
-    def disable_slicing(self) -> None:
-        """Work on whole batches again."""
-        self.use_slicing = False
-
     def encode(self, x: Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
         """The distribution of latents of pictures (batch, channels, height, width) in [-1, 1]."""
-        posterior = DiagonalGaussianDistribution(self._sliced(self._moments, x))
+        posterior = DiagonalGaussianDistribution(self.in_pieces(self._encoded, self.encoder, x))
         return AutoencoderKLOutput(posterior) if return_dict else (posterior,)
 
     def decode(
@@ -116,7 +88,7 @@ class AutoencoderKL(WithAttention, SingleFile):
         generator: Generators = None,  # for decoders that draw noise; this one does not
     ) -> DecoderOutput | tuple[Tensor]:
         """The pictures of latents (batch, latent_channels, height, width)."""
-        pixels = self._sliced(self._pixels, z)
+        pixels = self.in_pieces(self._decoded, self.decoder, z)
         return DecoderOutput(pixels) if return_dict else (pixels,)
 
     def forward(
@@ -127,35 +99,12 @@ class AutoencoderKL(WithAttention, SingleFile):
         generator: Generators = None,
     ) -> DecoderOutput | tuple[Tensor]:
         """Pictures there and back, by way of the likeliest latents or of drawn ones."""
-        posterior = DiagonalGaussianDistribution(self._sliced(self._moments, sample))
+        posterior = DiagonalGaussianDistribution(self.in_pieces(self._encoded, self.encoder, sample))
         return self.decode(posterior.sample(generator) if sample_posterior else posterior.mode(), return_dict)
 
-    def _moments(self, x: Tensor) -> Tensor:
-        """Means and log variances, whole or in tiles."""
-        pixels, latents = self.tile_sample_min_size, self.tile_latent_min_size
-        if not self.use_tiling or max(x.shape[-2:]) <= pixels:
-            return self._encoded(x, self.encoder)
-        if self.seams:
-            return tiled(partial(self._encoded, encoder=self.encoder), x, pixels, latents, self.tile_overlap_factor)
-        return self._encoded(x, partial(Tiles.covering(x, pixels).through, self.encoder.layers()))
-
-    def _pixels(self, z: Tensor) -> Tensor:
-        """Pictures, whole or in tiles."""
-        pixels, latents = self.tile_sample_min_size, self.tile_latent_min_size
-        if not self.use_tiling or max(z.shape[-2:]) <= latents:
-            return self._decoded(z, self.decoder)
-        if self.seams:
-            return tiled(partial(self._decoded, decoder=self.decoder), z, latents, pixels, self.tile_overlap_factor)
-        return self._decoded(z, partial(Tiles.covering(z, latents).through, self.decoder.layers()))
-
-    def _encoded(self, x: Tensor, encoder: Callable[[Tensor], Tensor]) -> Tensor:
+    def _encoded(self, x: Tensor, encoder: Coder) -> Tensor:
         moments = encoder(x)
         return moments if self.quant_conv is None else self.quant_conv(moments)
 
-    def _decoded(self, z: Tensor, decoder: Callable[[Tensor], Tensor]) -> Tensor:
+    def _decoded(self, z: Tensor, decoder: Coder) -> Tensor:
         return decoder(z if self.post_quant_conv is None else self.post_quant_conv(z))
-
-    def _sliced(self, function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-        if self.use_slicing and len(batch) > 1:
-            return torch.cat([function(item) for item in batch.split(1)])
-        return function(batch)

@@ -46,6 +46,11 @@ class TextTokenizer:
             raise InvalidArgument("model_max_length", "a number of tokens", repr(limit))
         self.model_max_length = int(limit)
 
+    @property
+    def ends(self) -> tuple[list[int], list[int]]:
+        """The ids that stand before a text, and those after it."""
+        return [self.bos_token_id], [self.eos_token_id]
+
     def files(self) -> dict[str, str]:
         """The texts of the files, by name."""
         raise NotImplementedError
@@ -88,7 +93,7 @@ class TextTokenizer:
         pad, cut = choice("padding", padding, PADDINGS), choice("truncation", truncation, TRUNCATIONS)
         texts = [text] if isinstance(text, str) else list(text)
         limit = max_length or self.model_max_length
-        ends = ([self.bos_token_id], [self.eos_token_id]) if add_special_tokens else ([], [])
+        ends = self.ends if add_special_tokens else ([], [])
         room = limit - len(ends[0]) - len(ends[1])
         if room < 1:
             raise InvalidArgument("max_length", "room for at least one token between start and end", str(max_length))

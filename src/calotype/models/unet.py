@@ -160,7 +160,7 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
             kwargs["image_words"] = self.encoder_hid_proj((added_cond_kwargs or {})["image_embeds"])
         told = Told(time, states, *masks, kwargs)
         if isinstance(self.add_embedding, ImageHintTimeEmbedding):
-            sample = torch.cat([sample, self.add_embedding.embed_hint((added_cond_kwargs or {})["hint"])], dim=1)
+            sample = torch.cat([sample, self._hint(added_cond_kwargs or {})], dim=1)
 
         sample = self.conv_in(sample)
         seen, adapted = [sample], list(down_intrablock_additional_residuals or ())
@@ -182,6 +182,19 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
             sample = block(sample, seen, told, self.freeu and self.freeu.stage(i))
         sample = self.conv_out(self.conv_act(self.conv_norm_out(sample)))
         return UNet2DConditionOutput(sample) if return_dict else (sample,)
+
+    def embed_hint(self, hint: torch.Tensor) -> torch.Tensor:
+        """A hint (batch, 3, height, width) as it stands beside the latents; the same at every step of a call."""
+        if not isinstance(self.add_embedding, ImageHintTimeEmbedding):
+            raise InvalidArgument("hint", "None: this UNet reads none", "a tensor")
+        return self.add_embedding.embed_hint(hint)
+
+    def _hint(self, told: Mapping[str, Any]) -> torch.Tensor:
+        if "embedded_hint" in told:
+            return told["embedded_hint"]
+        if "hint" not in told:
+            raise InvalidArgument("added_cond_kwargs", "an entry 'hint', or 'embedded_hint'", ", ".join(told))
+        return self.embed_hint(told["hint"])
 
     def stage(self, save: Saving, folder: str, *options: Any, **named: Any) -> None:
         """Write weights and config; those of adapters are not the network's."""

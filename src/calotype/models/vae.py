@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -56,8 +56,17 @@ class Shape:
         )
 
 
+def passed(layer: nn.Module, x: Tensor, latents: Tensor | None) -> Tensor:
+    """The picture after a layer, which may look at the latents that it is decoded from."""
+    if isinstance(layer, Attention):
+        return layer(x, temb=latents)
+    return layer(x, latents) if isinstance(layer, (SpatialResnetBlock2D, SpatialNorm)) else layer(x)
+
+
 class Chain(nn.Module):
     """Layers that a picture goes through one after the other."""
+
+    shrinks: ClassVar[bool] = False  # whether what comes out is smaller than what goes in
 
     def layers(self) -> list[nn.Module]:
         """The layers in the order that a picture goes through them."""
@@ -65,12 +74,7 @@ class Chain(nn.Module):
 
     def forward(self, x: Tensor, latents: Tensor | None = None) -> Tensor:
         for layer in self.layers():
-            if isinstance(layer, Attention):
-                x = layer(x, temb=latents)
-            elif isinstance(layer, (SpatialResnetBlock2D, SpatialNorm)):
-                x = layer(x, latents)
-            else:
-                x = layer(x)
+            x = passed(layer, x, latents)
         return x
 
 
@@ -103,6 +107,8 @@ class MidBlock(Chain):
 
 class Encoder(Chain):
     """Pictures to ``out_channels`` values for each patch of 2 ** (levels - 1) pixels a side."""
+
+    shrinks = True
 
     def __init__(self, in_channels: int, out_channels: int, block_types: Sequence[str], shape: Shape) -> None:
         super().__init__()

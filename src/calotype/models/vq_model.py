@@ -14,8 +14,11 @@ from calotype.core.outputs import BaseOutput
 from calotype.core.schema import Count
 from calotype.models.layers.spatial_norm import GROUPS
 from calotype.models.layers.switches import WithAttention
+from calotype.models.pieces import Coder, InPieces
 from calotype.models.quantizer import VectorQuantizer
 from calotype.models.vae import Decoder, Encoder, Shape
+
+SMALLEST_TILE = 512  # pixels: the sample_size of MoVQ files, 32, is that of no picture
 
 
 @dataclass
@@ -33,7 +36,7 @@ class VQDecoderOutput(BaseOutput):
     commit_loss: Tensor | None = None  # how far the latents were from the codes
 
 
-class VQModel(ModelMixin, WithAttention):
+class VQModel(InPieces, ModelMixin, WithAttention):
     """Pixels to latents and back; on the way back latents are rounded to codes unless they are to stay as they are."""
 
     @register_to_config
@@ -72,11 +75,12 @@ class VQModel(ModelMixin, WithAttention):
         self.quantize = VectorQuantizer(num_vq_embeddings, width)
         self.post_quant_conv = nn.Conv2d(width, latent_channels, 1)
         self.decoder = Decoder(latent_channels, out_channels, up_block_types, decoded)
+        self.cut_into(max(sample_size, SMALLEST_TILE), len(block_out_channels))
 
     def encode(self, x: Tensor, return_dict: bool = True) -> VQEncoderOutput | tuple[Tensor]:
         """The latents of pictures (batch, channels, height, width) in [-1, 1], not yet rounded to codes."""
         _check("x", x, self.config.in_channels)
-        latents = self.quant_conv(self.encoder(x))
+        latents = self.in_pieces(self._encoded, self.encoder, x)
         return VQEncoderOutput(latents) if return_dict else (latents,)
 
     def decode(
@@ -88,12 +92,18 @@ class VQModel(ModelMixin, WithAttention):
     ) -> VQDecoderOutput | tuple[Tensor, Tensor | None]:
         """The pictures of latents, rounded to codes unless ``force_not_quantize``."""
         latents, loss = self._latents(h, force_not_quantize, shape)
-        pixels = self.decoder(self.post_quant_conv(latents), latents)
+        pixels = self.in_pieces(self._decoded, self.decoder, latents)
         return VQDecoderOutput(pixels, loss) if return_dict else (pixels, loss)
 
     def forward(self, sample: Tensor, return_dict: bool = True) -> VQDecoderOutput | tuple[Tensor, Tensor | None]:
         """Pictures there and back, by way of codes."""
         return self.decode(self.encode(sample, return_dict=False)[0], return_dict=return_dict)
+
+    def _encoded(self, x: Tensor, encoder: Coder) -> Tensor:
+        return self.quant_conv(encoder(x))
+
+    def _decoded(self, latents: Tensor, decoder: Coder) -> Tensor:
+        return decoder(self.post_quant_conv(latents), latents)
 
     def _latents(self, h: Tensor, as_they_are: bool, shape: tuple[int, ...] | None) -> tuple[Tensor, Tensor]:
         looks_up = as_they_are and self.config.lookup_from_codebook

@@ -41,3 +41,13 @@ def _draw(
     if source.type not in ("cpu", target.type):
         raise InvalidArgument("generator", f"a generator on the CPU or on {target}", f"one on {source}")
     return torch.randn(tuple(shape), generator=generator, device=source, dtype=dtype).to(target)
+
+
+def rand_tensor(shape: Sequence[int], generator: Generators = None, device: torch.device | None = None) -> torch.Tensor:
+    """Even noise in [0, 1), from one generator or from one per item, wherever it lives."""
+    target = device or torch.device("cpu")
+    if isinstance(generator, Sequence):
+        rows = generator if len(generator) > 1 else [generator[0]] * shape[0]
+        return torch.cat([rand_tensor((1, *shape[1:]), one, target) for one in rows])
+    source = generator.device if generator is not None else target
+    return torch.rand(tuple(shape), generator=generator, device=source).to(target)

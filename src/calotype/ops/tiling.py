@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the height or the width of a picture is cut into tiles, and sewn together from what is made of them."""
+
+    tile: int  # the length of a tile
+    stride: int  # from the beginning of a tile to that of the next
+    kept: int  # of a tile's result, what the next one does not replace
+    blend: int  # of a tile's result, what is faded in from the one before
+
+    @classmethod
+    def overlapping(cls, tile: int, result: int, overlap: float) -> Cut:
+        """Tiles of which the neighbour sees this part too."""
+        blend = int(result * overlap)
+        return cls(tile, int(tile * (1 - overlap)), result - blend, blend)
 
 
 def tiled(
@@ -16,23 +33,34 @@ def tiled(
     overlap: float,  # the part of a tile that its neighbour sees too
 ) -> Tensor:
     """``function(picture)``, a tile at a time: memory holds two rows of tiles and the result."""
-    stride, blend = int(tile * (1 - overlap)), int(result * overlap)
-    kept = result - blend
+    cut = Cut.overlapping(tile, result, overlap)
+    return sewn((map(function, row) for row in tiles(picture, cut, cut)), cut, cut)
+
+
+def tiles(picture: Tensor, rows: Cut, columns: Cut) -> list[list[Tensor]]:
+    """Views of the picture's tiles, row by row."""
     height, width = picture.shape[-2:]
+    return [
+        [picture[..., top : top + rows.tile, left : left + columns.tile] for left in range(0, width, columns.stride)]
+        for top in range(0, height, rows.stride)
+    ]
+
+
+def sewn(results: Iterable[Iterable[Tensor]], rows: Cut, columns: Cut) -> Tensor:
+    """One picture of what was made of its tiles, which are blended in place."""
     above: list[Tensor] = []
-    rows: list[Tensor] = []
-    for top in range(0, height, stride):
+    strips: list[Tensor] = []
+    for pieces in results:
         row: list[Tensor] = []
-        for left in range(0, width, stride):
-            piece = function(picture[..., top : top + tile, left : left + tile])
+        for piece in pieces:
             if above:
-                blend_into(above[len(row)], piece, blend, dim=-2)
+                blend_into(above[len(row)], piece, rows.blend, dim=-2)
             if row:
-                blend_into(row[-1], piece, blend, dim=-1)
+                blend_into(row[-1], piece, columns.blend, dim=-1)
             row.append(piece)
-        rows.append(torch.cat([piece[..., :kept, :kept] for piece in row], dim=-1))
+        strips.append(torch.cat([piece[..., : rows.kept, : columns.kept] for piece in row], dim=-1))
         above = row
-    return torch.cat(rows, dim=-2)
+    return torch.cat(strips, dim=-2)
 
 
 def blend_into(before: Tensor, after: Tensor, extent: int, dim: int) -> None:

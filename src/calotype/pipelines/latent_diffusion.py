@@ -43,6 +43,13 @@ class LatentDiffusion:
         """Whether the UNet was made for inpainting: it takes the mask and the masked picture beside the latents."""
         return self.unet.config.in_channels == 2 * self.latent_channels + 1
 
+    @property
+    def trained_size(self) -> tuple[int | None, int | None]:
+        """Height and width of the pictures that the UNet learnt from, if its config tells."""
+        trained: Any = self.unet.config.sample_size
+        height, width = trained if isinstance(trained, (list, tuple)) else (trained, trained)
+        return height and height * self.vae_scale_factor, width and width * self.vae_scale_factor
+
     def latent_shape(self, batch: int, height: int, width: int) -> tuple[int, int, int, int]:
         """The shape of the latents of so many pictures of this size."""
         return batch, self.latent_channels, height // self.vae_scale_factor, width // self.vae_scale_factor
@@ -62,12 +69,8 @@ class LatentDiffusion:
 
     def size(self, height: int | None, width: int | None) -> tuple[int, int]:
         """Height and width of the picture: as asked, else what the UNet was trained on."""
-        trained: Any = self.unet.config.sample_size
-        sides = trained if isinstance(trained, (list, tuple)) else (trained, trained)
-        asked = (height, width)
-        height, width = (
-            side * self.vae_scale_factor if own is None else own for own, side in zip(asked, sides, strict=True)
-        )
+        trained = self.trained_size
+        height, width = (side if own is None else own for own, side in zip((height, width), trained, strict=True))
         return check_size(height, width, self.vae_scale_factor)
 
     # ------------------------------------------------------------------ settings of one call, read live by the loop

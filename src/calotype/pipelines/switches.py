@@ -53,8 +53,8 @@ class Switches:
 
     def _vae(self) -> Any:
         for name in ("vae", "movq"):
-            if name in self.networks:
-                return self.networks[name]
+            if hasattr(getattr(self, name, None), "enable_tiling"):  # a network, or what stands for one
+                return getattr(self, name)
         raise InvalidArgument("vae", "a network that decodes", f"only {', '.join(self.networks)}")
 
     def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calotype.core.errors import InvalidArgument
-from calotype.remote.session import Answer, RemoteError, address
-from calotype.remote.wire import DecodeQuery, Head, tensor_of
+from calotype.remote.address import place
+from calotype.remote.faults import RemoteError
+from calotype.remote.heads import Head, tensor_of
+from calotype.remote.reading import Answer
+from calotype.remote.wire import DecodeQuery
 
 if TYPE_CHECKING:
     import torch
@@ -137,12 +140,6 @@ def tensor_in(answer: Answer, endpoint: str, most: int) -> torch.Tensor:
 
 def answer_of(tensor: torch.Tensor) -> str:
     return f"{list(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
-
-
-def place(endpoint: str) -> str:
-    """The endpoint without its query, which may hold secrets."""
-    url = address(endpoint)
-    return f"{url.scheme}://{url.netloc}{url.path}"
 
 
 def pictures(tensor: torch.Tensor, asked: Asked, processor: Any) -> Any:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from calotype.core.errors import InvalidArgument
 from calotype.remote import answers
+from calotype.remote.heads import MAX_ELEMENTS, TENSOR, Head, Pairs, bytes_of
 from calotype.remote.session import RemoteSession
-from calotype.remote.wire import PICTURES, TENSOR, VIDEO, DecodeQuery, EncodeQuery, Head, Pairs, bytes_of
+from calotype.remote.wire import PICTURES, VIDEO, DecodeQuery, EncodeQuery
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Decoded = Image.Image | list[Image.Image] | list[list[Image.Image]] | bytes | torch.Tensor
 
 Type = Literal["mp4", "pil", "pt"]
+MAX_FILM = 1 << 29  # numbers of a film that is sent to be encoded
 # which return_type can be made of each output_type
 PAIRS = {"mp4": ("mp4",), "pil": ("pil", "pt"), "pt": ("pil", "pt")}
 
@@ -88,7 +90,7 @@ def remote_encode(
         body, asked = file.getbuffer(), answers.Encoded((1, 3, image.height, image.width))
         headers = {"Accept": "*/*"}
     else:
-        head = _head("image", image)
+        head = _head("image", image, MAX_FILM)
         query, body = EncodeQuery(head, scaling_factor, shift_factor), bytes_of(image)
         asked, headers = answers.Encoded(head.shape), {"Accept": "*/*"}
     return _sent(session, timeout, retries, token, endpoint, query.pairs(), body, headers, asked)
@@ -122,12 +124,12 @@ def _sent(
         return asked.read(own.post(endpoint, pairs, body, headers, asked.limit), endpoint)
 
 
-def _head(name: str, tensor: Any) -> Head:
+def _head(name: str, tensor: Any, limit: int = MAX_ELEMENTS) -> Head:
     import torch
 
     if not isinstance(tensor, torch.Tensor):
         raise InvalidArgument(name, "a torch.Tensor" + " or a PIL image" * (name == "image"), type(tensor).__name__)
-    return Head.of(tensor)
+    return Head.of(tensor, limit)
 
 
 def _check_types(sent: str, returned: str) -> None:

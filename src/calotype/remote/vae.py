@@ -15,9 +15,11 @@ from calotype.core.model import ModelMixin
 from calotype.core.outputs import BaseOutput
 from calotype.models.autoencoder_kl import DecoderOutput
 from calotype.ops.gaussian import DiagonalGaussianDistribution
+from calotype.remote.address import address
 from calotype.remote.client import remote_decode, remote_encode
-from calotype.remote.session import RemoteSession, RemoteUnavailable, address
-from calotype.remote.wire import FLOATS
+from calotype.remote.faults import RemoteUnavailable
+from calotype.remote.heads import FLOATS
+from calotype.remote.session import RemoteSession
 
 log = logging.getLogger("calotype.remote.vae")
 
@@ -64,7 +66,9 @@ class RemoteVAE:
         if transfer not in FLOATS:
             raise InvalidArgument("transfer", f"one of {', '.join(FLOATS)}", repr(transfer))
         known = fallback.config if isinstance(fallback, ModelMixin) else None
-        told = {**CONFIG, **(config or known or {}), **changes, "force_upcast": False}  # precision is the endpoint's
+        given = {**(config or known or {}), **changes}
+        usual = {} if "z_dim" in given else CONFIG  # the config of a video's VAE tells everything
+        told = {**usual, **given, "force_upcast": False}  # precision is the endpoint's
         self.config = FrozenDict({name: value for name, value in told.items() if not name.startswith("_")})
         self.endpoint, self.encode_endpoint = endpoint, encode_endpoint or endpoint
         self.session = session or RemoteSession()
@@ -74,15 +78,31 @@ class RemoteVAE:
     def __repr__(self) -> str:
         return f"RemoteVAE({address(self.endpoint).netloc})"
 
+    @property
+    def spatial_compression_ratio(self) -> int:
+        """How many pixels of a video's frame one latent spans in height and in width."""
+        return 2 ** len(self.config.temperal_downsample)
+
+    @property
+    def temporal_compression_ratio(self) -> int:
+        """How many frames of a video one latent spans, but for the first."""
+        return 2 ** sum(self.config.temperal_downsample)
+
+    def enable_tiling(self, *_: Any, **__: Any) -> None:
+        """Nothing to turn on or off: the endpoint knows its memory, and tiles and slices by itself."""
+        log.info("%s: the endpoint tiles and slices by itself", self)
+
+    disable_tiling = enable_slicing = disable_slicing = enable_tiling
+
     def decode(
         self, z: torch.Tensor, force_not_quantize: bool = True, return_dict: bool = True, generator: Any = None
     ) -> DecoderOutput | tuple[torch.Tensor]:
-        """The pictures of latents, one request for each of a batch."""
+        """The pictures, or videos, of latents, one request for each of a batch."""
         pixels = torch.cat([self._decoded(each) for each in z.split(1)]).to(z.device, z.dtype)
         return DecoderOutput(pixels) if return_dict else (pixels,)
 
     def encode(self, x: torch.Tensor, return_dict: bool = True) -> RemoteEncoding | tuple[DiagonalGaussianDistribution]:
-        """The latents of pictures in [-1, 1], one request for each of a batch."""
+        """The latents of pictures or videos in [-1, 1], one request for each of a batch."""
         latents = torch.cat([self._encoded(each) for each in x.split(1)]).to(x.device, x.dtype)
         # a spread of nothing, and yet sampling draws: what is drawn after it stays what it is with a local VAE
         told = DiagonalGaussianDistribution(torch.cat([latents, torch.zeros_like(latents)], 1), deterministic=True)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .euler_ancestral_discrete import EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler
     from .euler_discrete import EulerDiscreteScheduler as EulerDiscreteScheduler
     from .flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler as FlowMatchEulerDiscreteScheduler
+    from .helios import HeliosScheduler as HeliosScheduler
+    from .helios_dmd import HeliosDMDScheduler as HeliosDMDScheduler
     from .heun_discrete import HeunDiscreteScheduler as HeunDiscreteScheduler
     from .k_dpm_2_ancestral_discrete import KDPM2AncestralDiscreteScheduler as KDPM2AncestralDiscreteScheduler
     from .k_dpm_2_discrete import KDPM2DiscreteScheduler as KDPM2DiscreteScheduler
@@ -38,6 +40,8 @@ MODULES = {
     "EulerAncestralDiscreteScheduler": "euler_ancestral_discrete",
     "EulerDiscreteScheduler": "euler_discrete",
     "FlowMatchEulerDiscreteScheduler": "flow_match_euler_discrete",
+    "HeliosDMDScheduler": "helios_dmd",
+    "HeliosScheduler": "helios",
     "HeunDiscreteScheduler": "heun_discrete",
     "KDPM2AncestralDiscreteScheduler": "k_dpm_2_ancestral_discrete",
     "KDPM2DiscreteScheduler": "k_dpm_2_discrete",

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..core.errors import InvalidArgument
+
+Given = TypeVar("Given")
+
+
+def needed(where: str, value: Given | None) -> Given:
+    """The value, which the signature could do without and this call cannot."""
+    if value is None:
+        raise InvalidArgument(where, "a value for this step", "None")
+    return value
 
 
 def chosen(where: str, choice: object, choices: Iterable[str | None]) -> None:

@@ -99,7 +99,9 @@ def unified(nodes: Sequence[Point], there: Point, kept: Kept, kind: str, arrived
         if unknown == 1:  # the paper's choice; B(h) cancels where there are more
             share = np.array([0.5 * (math.expm1(g) if kind == "bh2" else g)])
         else:
-            share = np.linalg.solve(np.vander(at, unknown, increasing=True).T, _moments(g, unknown))
+            share, near = np.zeros(unknown), np.isfinite(at)  # a node at noise alone is too far away to count
+            powers = np.vander(at[near], increasing=True).T
+            share[near] = np.linalg.solve(powers, _moments(g, len(powers)))
         slopes = scale * share / at
         weights[1] -= slopes.sum()
         weights[2:] += slopes[: order - 1]

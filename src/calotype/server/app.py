@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,20 +13,19 @@ from starlette.requests import ClientDisconnect
 
 from calotype import __version__
 from calotype.server import openapi
-from calotype.server.asked import Asked, Decoding, Encoding
 from calotype.server.door import GONE, Door, Keys, refused
 from calotype.server.hall import Hall
 from calotype.server.refusals import Refused
 from calotype.server.routes import answered
 
-VERBS: dict[str, tuple[type[Asked], str, dict[str, Any], dict[str, Any]]] = {
-    "decode": (Decoding, "Pictures of latents.", openapi.DECODE, openapi.PICTURE_ANSWER),
-    "encode": (Encoding, "Latents of pictures.", openapi.ENCODE, openapi.TENSOR_ANSWER),
+VERBS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "decode": ("Pictures, or films, of latents.", openapi.DECODE, openapi.PICTURE_ANSWER),
+    "encode": ("Latents of pictures, or films.", openapi.ENCODE, openapi.TENSOR_ANSWER),
 }
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(hall: Hall, key: str | None = None) -> Door:
+def application(hall: Hall, keys: str | Sequence[str] | None = None) -> Door:
     """All routes, behind the door."""
     app = FastAPI(
         title="calotype", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
@@ -34,10 +33,10 @@ def application(hall: Hall, key: str | None = None) -> Door:
     app.add_exception_handler(HTTPException, _elsewhere)
     _tell(app, hall)
     for named in hall.shelf.named:
-        for verb, (kind, told, extra, answer) in VERBS.items():
+        for verb, (told, extra, answer) in VERBS.items():
             app.add_api_route(
                 f"/vaes/{named.name}/{verb}",
-                _handler(hall, named.name, kind),
+                _handler(hall, named.name, verb),
                 methods=["POST"],
                 summary=told,
                 operation_id=f"{verb}_{named.name}",
@@ -46,11 +45,11 @@ def application(hall: Hall, key: str | None = None) -> Door:
                 openapi_extra=extra,
             )
     routes = frozenset(str(getattr(route, "path", "")) for route in app.routes)
-    return Door(app, Keys.of(key), hall.metrics, routes)
+    return Door(app, Keys.of(keys), hall.metrics, routes)
 
 
-def _handler(hall: Hall, name: str, kind: type[Asked]) -> Handler:
-    answer = partial(answered, hall, name, kind)
+def _handler(hall: Hall, name: str, verb: str) -> Handler:
+    answer = partial(answered, hall, name, verb)
 
     async def handle(request: Request) -> Response:
         try:
@@ -94,7 +93,7 @@ def state(hall: Hall) -> str:
     if hall.gate.draining:
         return "one that is about to end"
     if not hall.engine.ready:
-        return "one that is loading"
+        return "one that is starting again" if hall.engine.restarts else "one that is loading"
     return "one that is full" if hall.engine.healthy else "one that is stuck"
 
 

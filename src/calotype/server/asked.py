@@ -1,22 +1,22 @@
-"""What is asked of a VAE, held against it and against the limits before a byte of the body is read."""
+"""What is asked of a VAE of pictures, held against it and against the limits before a byte of the body is read."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calotype.core.errors import InvalidArgument
-from calotype.remote.wire import PICTURES, TENSOR, DecodeQuery, EncodeQuery, Head, Pairs, tensor_of
+from calotype.remote.heads import TENSOR, Head, Pairs, tensor_of
+from calotype.remote.wire import PICTURES, DecodeQuery, EncodeQuery
+from calotype.server.factors import scaled, unscaled
 from calotype.server.fit import Facts, check_body, check_names, check_numbers, check_size, unpacked
 from calotype.server.limits import Limits
 from calotype.server.png import pixels_of
 
 if TYPE_CHECKING:
     import torch
-
-    from calotype.server.vaes import Vae
 
 DECODE_NAMES = (
     "image_format", "output_type", "partial_postprocess", "shape", "dtype",
@@ -85,27 +85,19 @@ class Decoding:
             latents = latents.permute(0, 3, 1, 4, 2, 5).reshape(self.shape)
         self.latents = latents
 
-    def entering(self, vae: Vae) -> torch.Tensor:
+    def entering(self, network: Any) -> torch.Tensor:
         """The latents as the VAE's decoder reads them."""
-        import torch
-
         assert self.latents is not None
-        latents = self.latents.to(vae.device, torch.float32)
-        mean, factor = self.query.shift_factor or 0.0, self.query.scaling_factor or 1.0
-        if self.query.do_scaling and self.query.scaling_factor is None:
-            mean, factor = vae.own_factors()
-        return latents if isinstance(factor, float) and (mean, factor) == (0.0, 1.0) else latents / factor + mean
+        return unscaled(self.latents, self.query, network)
 
     def leaving(self, pixels: torch.Tensor) -> torch.Tensor:
         """Of pictures in [-1, 1], what is asked for: numbers as they are, in [0, 1], or bytes with channels last."""
-        import torch
-
         if self.query.output_type == "pt" and not self.query.partial_postprocess:
             return pixels
         unit = (pixels.float() * 0.5 + 0.5).clamp(0, 1)
         if self.query.output_type == "pil" and not self.file:
             return unit.to(pixels.dtype)
-        return (unit * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        return levels(unit)
 
 
 @dataclass
@@ -168,22 +160,23 @@ class Encoding:
         check_numbers(pictures)
         self.pictures = pictures if pictures.ndim == 4 else pictures[None]
 
-    def entering(self, vae: Vae) -> torch.Tensor:
+    def entering(self, network: Any) -> torch.Tensor:
         import torch
 
         assert self.pictures is not None
-        return self.pictures.to(vae.device, torch.float32)
+        return self.pictures.to(network.device, torch.float32)
 
     def leaving(self, latents: torch.Tensor) -> torch.Tensor:
-        """Latents by the factors that were sent, if any was."""
-        shift, factor = self.query.shift_factor, self.query.scaling_factor
-        latents = latents if not shift else latents - shift
-        return (latents if factor is None else latents * factor).contiguous()
-
-
-Asked = Decoding | Encoding
+        return scaled(latents, self.query)
 
 
 def head_of(tensor: torch.Tensor) -> Head:
     """What an answer's headers say of a tensor; it may be larger than what is taken."""
     return Head.of(tensor, limit=1 << 40)
+
+
+def levels(unit: torch.Tensor) -> torch.Tensor:
+    """Pictures in [0, 1] as bytes, channels last."""
+    import torch
+
+    return (unit * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

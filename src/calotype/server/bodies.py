@@ -1,21 +1,19 @@
-"""Bytes in and bytes out: a body is read no further and no longer than agreed, an answer is sent from where it lies."""
+"""A body is read no further and no longer than agreed."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import Receive
 
 from calotype.core.errors import InvalidArgument
-from calotype.remote.wire import TooLarge
+from calotype.remote.heads import TooLarge
 from calotype.server.limits import Limits
 from calotype.server.refusals import Refused
 
-PIECE = 1 << 20  # bytes of an answer that are handed over at once
 SLOWEST = 64 << 10  # bytes a second
 
 
@@ -65,28 +63,7 @@ async def read_body(request: Request, limit: int, exact: bool, limits: Limits) -
     return body
 
 
-async def gone(request: Request) -> None:
+async def gone(receive: Receive) -> None:
     """Returns when the client has left."""
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         pass
-
-
-class Sent(Response):
-    """An answer that is sent from where it lies in memory; then, or when the client leaves, what it held is freed."""
-
-    def __init__(self, memory: memoryview, headers: Mapping[str, str], free: Callable[[], None]) -> None:
-        super().__init__(None, 200, {**headers, "Content-Length": str(memory.nbytes)})
-        self._memory, self._free = memory, free
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            for start in range(0, len(self._memory), PIECE):
-                last = start + PIECE >= len(self._memory)
-                piece = self._memory[start : start + PIECE]
-                await send({"type": "http.response.body", "body": piece, "more_body": not last})
-        finally:
-            self._free()
-
-
-__all__ = ["ClientDisconnect", "Sent", "check_kind", "check_length", "gone", "read_body"]

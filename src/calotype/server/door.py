@@ -8,7 +8,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,24 +32,29 @@ READ_OFF = 256 << 20  # bytes of a refused body that are let pass, so that the c
 class Keys:
     """What opens the door: a key where there is one, and else that the request was meant for this machine."""
 
-    digest: bytes | None = field(default=None, repr=False)
+    digests: tuple[bytes, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, key: str | None) -> Keys:
-        return cls(None if key is None else hashlib.sha256(key.encode()).digest())
+    def of(cls, keys: str | Sequence[str] | None) -> Keys:
+        told = [keys] if isinstance(keys, str) else keys or []
+        return cls(tuple(hashlib.sha256(key.encode()).digest() for key in told))
 
-    def check(self, path: str, headers: Mapping[str, str]) -> None:
+    def check(self, path: str, headers: Mapping[str, str]) -> str | None:
+        """Which of several keys was sent, where that tells clients apart."""
         if path in PUBLIC:
-            return
-        if self.digest is None:  # a web page that is open on this machine must not use us
+            return None
+        if not self.digests:  # a web page that is open on this machine must not use us
             for name, told in (("host", "//" + headers.get("host", "")), ("origin", headers.get("origin", ""))):
                 if told and not is_loopback(_host(told)):
                     raise Refused(403, f"header '{name}'", "this machine's", "another")
-            return
+            return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
         given = hashlib.sha256(key.strip().encode()).digest()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given, self.digest):
+        # all are compared: how long it takes tells nothing
+        fitting = [place for place, digest in enumerate(self.digests) if hmac.compare_digest(given, digest)]
+        if scheme.lower() != "bearer" or not fitting:
             raise Refused(401, "header 'authorization'", "Bearer and the server's key", "another" if key else "none")
+        return f"key {fitting[0]}" if len(self.digests) > 1 else None
 
 
 def _host(told: str) -> str:
@@ -76,7 +81,8 @@ class Door:
         route = scope["path"] if scope["path"] in self.routes else "other"
         scope["calotype.request"] = visit.number
         try:
-            self.keys.check(scope["path"], Headers(scope=scope))
+            key = self.keys.check(scope["path"], Headers(scope=scope))
+            scope["calotype.client"] = key or (scope.get("client") or ("",))[0]
             await self.app(scope, receive, visit.send)
         except Refused as error:
             await refused(error, scope)(scope, receive, visit.send)

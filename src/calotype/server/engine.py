@@ -7,47 +7,22 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from calotype.server.jobs import Broken, Job, Task, Unwanted
 from calotype.server.limits import Limits
 from calotype.server.refusals import Refused
 
 log = logging.getLogger("calotype.server.engine")
 
 
-class Task(Protocol):
-    """Something to do. Tasks of one key may be done together, as long as they are not too large."""
-
-    @property
-    def key(self) -> Hashable: ...
-
-    @property
-    def pixels(self) -> int: ...
-
-
-Work = Callable[[Sequence[Any]], Sequence[Any]]
-
-
-@dataclass(eq=False)
-class Job:
-    """A task in the queue, and where its result goes."""
-
-    task: Task
-    future: asyncio.Future[Any]
-    begun: bool = False
-
-    def settle(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Hand over the result, from any thread; nobody may be waiting for it any more."""
-
-        def hand_over() -> None:
-            if not self.future.done():
-                self.future.set_result(result) if error is None else self.future.set_exception(error)
-
-        with suppress(RuntimeError):  # the loop has ended
-            self.future.get_loop().call_soon_threadsafe(hand_over)
+Wanted = Callable[[], bool]
+# The results of tasks; one that is an iterator is handed over piece by piece, as it is made.
+Work = Callable[[Sequence[Any], Wanted], Sequence[Any]]
+MOST_RESTARTS, WITHIN = 3, 300.0  # seconds
 
 
 @dataclass
@@ -59,7 +34,7 @@ class Engine:
     limits: Limits
     clock: Callable[[], float] = time.monotonic
     ready: bool = False
-    failed: Exception | None = None  # why it could not be loaded
+    failed: BaseException | None = None  # why it could not be loaded, or not be kept up
     passes: int = 0
     done: int = 0
     _waiting: deque[Job] = field(default_factory=lambda: deque[Job](), init=False)
@@ -68,6 +43,7 @@ class Engine:
     _since: float | None = field(default=None, init=False)  # when the pass that is running began
     _typical: float = field(default=0.5, init=False)  # seconds of a pass
     _ended: bool = field(default=False, init=False)
+    _restarts: list[float] = field(default_factory=lambda: list[float](), init=False)  # when
     _thread: threading.Thread | None = field(default=None, init=False)
 
     def start(self) -> None:
@@ -117,19 +93,47 @@ class Engine:
 
     def forget(self, job: Job) -> None:
         """Give up a place in the queue; what has begun goes on for the others, and nobody is told."""
+        job.left = True
         job.future.cancel()
         with self._changed, suppress(ValueError):
             self._waiting.remove(job)
 
     def _live(self) -> None:
-        try:
-            self.load()
-        except Exception as error:
-            self.failed = error
-            return
-        self.ready = True
-        while self._turn():
-            pass
+        """Work; after what leaves the device or this thread unfit for it, load again."""
+        while self._loaded():
+            try:
+                while self._turn():
+                    pass
+                return
+            except BaseException as fault:  # noqa: PERF203
+                self._broke(fault)
+
+    def _loaded(self) -> bool:
+        if self.failed is None:
+            try:
+                self.load()
+                self.ready = True
+            except Exception as error:
+                self.failed = error
+        if self.failed is not None:
+            self.abandon()
+        return self.failed is None
+
+    def _broke(self, fault: BaseException) -> None:
+        """Refuse what was being worked on, and begin again with what waits: so often, and no more."""
+        self.ready, self._since = False, None
+        log.error("the engine broke", exc_info=fault)
+        for job in self._running:
+            job.settle(error=Refused(503, "server", "one that works", "one that is starting again", wait=5))
+        self._running = []
+        now = self.clock()
+        self._restarts = [*(then for then in self._restarts if now - then < WITHIN), now]
+        if len(self._restarts) > MOST_RESTARTS:
+            self.failed = fault
+
+    @property
+    def restarts(self) -> int:
+        return len(self._restarts)
 
     def _turn(self) -> bool:
         """One pass; whether there will be another. What it held is let go of before the next is waited for."""
@@ -162,7 +166,14 @@ class Engine:
         """Do them in one pass; where that fails, each by itself, so that one cannot harm another."""
         self.passes += 1
         try:
-            results = self.work([job.task for job in jobs])
+            results = self.work([job.task for job in jobs], lambda: not all(job.left for job in jobs))
+            for job, result in zip(jobs, results, strict=True):
+                self._poured(job, result) if isinstance(result, Iterator) else job.settle(result)
+        except Unwanted as error:
+            for job in jobs:
+                job.settle(error=error)
+        except Broken:
+            raise
         except Exception as error:
             if len(jobs) == 1:
                 log.debug("a pass failed", exc_info=error)
@@ -170,7 +181,18 @@ class Engine:
                 return
             for job in jobs:
                 self._done([job])
-            return
-        self.done += len(jobs)
-        for job, result in zip(jobs, results, strict=True):
-            job.settle(result)
+        else:
+            self.done += len(jobs)
+
+    def _poured(self, job: Job, pieces: Iterator[Any]) -> None:
+        """Hand over piece by piece; what fails before the first of them is a refusal still."""
+        with closing(pieces):  # pyright: ignore[reportArgumentType]
+            first = next(pieces)
+            flow = job.begin()
+            flow.put(first)
+            for piece in pieces:
+                if job.left:
+                    raise Unwanted
+                flow.put(piece)
+                self._since = self.clock()  # it lives
+            flow.put(None)

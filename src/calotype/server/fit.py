@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calotype.core.errors import InvalidArgument
-from calotype.remote.wire import DecodeQuery, Head, Pairs, TooLarge
+from calotype.remote.heads import Head, Pairs, TooLarge
+from calotype.remote.wire import DecodeQuery
 from calotype.server.limits import Limits
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Facts:
     pictures: int  # channels that it encodes
     pixels: int  # channels that it decodes
     factor: int
+    frames: int | None = None  # that a latent of a film stands for; None: it makes pictures
 
 
 def check_names(pairs: Pairs, known: Sequence[str]) -> None:
@@ -32,9 +34,10 @@ def check_names(pairs: Pairs, known: Sequence[str]) -> None:
             raise InvalidArgument(name[:40], f"one of {', '.join(known)}", "another name")
 
 
-def check_body(head: Head, limits: Limits) -> None:
-    if head.nbytes > limits.max_body:
-        raise TooLarge("shape", f"at most {limits.max_body} bytes", f"{head.nbytes}")
+def check_body(head: Head, limits: Limits, most: int | None = None) -> None:
+    most = limits.max_body if most is None else most
+    if head.nbytes > most:
+        raise TooLarge("shape", f"at most {most} bytes", f"{head.nbytes}")
 
 
 def check_size(name: str, count: int, height: int, width: int, limits: Limits) -> None:
@@ -43,6 +46,17 @@ def check_size(name: str, count: int, height: int, width: int, limits: Limits) -
         raise TooLarge(name, f"pictures of at most {limits.max_side} pixels a side", f"{width}x{height}")
     if count * height * width > limits.max_pixels:
         raise TooLarge(name, f"at most {limits.max_pixels} pixels", f"{count} pictures of {width}x{height}")
+
+
+def check_film(name: str, shape: tuple[int, ...], limits: Limits) -> None:
+    """Refuse films (batch, channel, frame, height, width) that are too large, too long, or too many."""
+    count, _, frames, height, width = shape
+    if max(height, width) > limits.max_side:
+        raise TooLarge(name, f"frames of at most {limits.max_side} pixels a side", f"{width}x{height}")
+    if count * frames > limits.max_frames:
+        raise TooLarge(name, f"at most {limits.max_frames} frames", f"{count * frames}")
+    if count * frames * height * width > limits.max_film_pixels:
+        raise TooLarge(name, f"at most {limits.max_film_pixels} pixels", f"{count * frames} frames of {width}x{height}")
 
 
 def check_numbers(tensor: torch.Tensor) -> None:

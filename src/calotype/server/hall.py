@@ -30,6 +30,7 @@ class Hall:
             "calotype_requests_admitted": ("Requests that are here.", lambda: len(self.gate.admitted)),
             "calotype_requests_waiting": ("Requests that wait for their turn.", lambda: self.engine.waiting),
             "calotype_held_bytes": ("Bytes that they and their answers may take.", lambda: self.gate.held),
+            "calotype_restarts": ("Times that the engine began again, of late.", lambda: self.engine.restarts),
             "calotype_passes_total": ("Passes through a network.", lambda: self.engine.passes),
             "calotype_tasks_done_total": ("Requests that shared them.", lambda: self.engine.done),
         }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from calotype.remote.wire import FLOATS, MAX_ELEMENTS, PICTURES, RANKS, TENSOR
+from calotype.remote.heads import FLOATS, MAX_ELEMENTS, RANKS, TENSOR
+from calotype.remote.wire import PICTURES
 
 TENSOR_BODY = {TENSOR: {"schema": {"type": "string", "format": "binary"}}}
 FACTOR = {"type": "number", "minimum": -999_999, "maximum": 999_999}
@@ -76,13 +77,18 @@ FACTORS = [
 DECODE = {
     "parameters": [
         *_tensor(True),
-        _parameter("output_type", {"type": "string", "enum": ["pil", "pt"]}, "A picture file, or a tensor."),
+        _parameter(
+            "output_type",
+            {"type": "string", "enum": ["pil", "pt", "mp4"]},
+            "A picture; a tensor; a film.",
+        ),
         _parameter("image_format", {"type": "string", "enum": [*PICTURES]}, "Of the file."),
         _parameter("partial_postprocess", FLAG, "With pt: bytes, channels last, in place of numbers in [-1, 1]."),
         *FACTORS,
         _parameter("do_scaling", FLAG, "Without a factor: by the VAE's own."),
         _parameter("height", SIDE, "The picture's, for packed latents."),
         _parameter("width", SIDE, "The picture's, for packed latents."),
+        _parameter("fps", {"type": "number", "minimum": 1, "maximum": 120}, "Frames per second of a film; else 24."),
     ],
     "requestBody": {"required": True, "content": TENSOR_BODY},
 }
@@ -103,10 +109,10 @@ TENSOR_ANSWER = {
 }
 PICTURE_ANSWER = {
     **TENSOR_ANSWER,
-    "description": "A picture, or a tensor's bytes.",
+    "description": "A picture, a film, or a tensor's bytes.",
     "content": {
         **TENSOR_BODY,
-        **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES.values()},
+        **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in (*PICTURES.values(), "video/mp4")},
     },
 }
 

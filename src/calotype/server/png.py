@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from calotype.core.errors import InvalidArgument
-from calotype.remote.wire import TooLarge
+from calotype.remote.heads import TooLarge
 from calotype.server.limits import Limits
 
 if TYPE_CHECKING:

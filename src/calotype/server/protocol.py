@@ -26,7 +26,8 @@ class Patient(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._await_headers()
-        if len(self.connections) > self.limits.max_connections:
+        same = sum(_host(each) == _host(self) for each in self.connections)
+        if len(self.connections) > self.limits.max_connections or same > self.limits.max_connections_each:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -58,3 +59,8 @@ class Patient(H11Protocol):
         if timer is not None:
             timer.cancel()
             setattr(self, name, None)
+
+
+def _host(connection: Any) -> str:
+    """Where it comes from."""
+    return connection.client[0] if connection.client else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from calotype.core.errors import CalotypeError, InvalidArgument, NotFinite
-from calotype.remote.wire import TooLarge
+from calotype.remote.heads import TooLarge
 
 KINDS = {
     401: "authentication_error",

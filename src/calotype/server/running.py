@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import uvicorn
@@ -41,9 +41,9 @@ def place(listener: socket.socket) -> str:
 class Life(uvicorn.Server):
     """Serves until it is told to end; then nothing new is taken, and what was begun is finished."""
 
-    def __init__(self, hall: Hall, key: str | None, when_ready: Callable[[], None]) -> None:
+    def __init__(self, hall: Hall, keys: str | Sequence[str] | None, when_ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
-            application(hall, key),
+            application(hall, keys),
             http=Patient.within(hall.limits),
             ws="none",
             lifespan="off",
@@ -80,9 +80,9 @@ class Life(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def run(hall: Hall, listener: socket.socket, key: str | None, when_ready: Callable[[], None]) -> None:
+def run(hall: Hall, listener: socket.socket, keys: str | Sequence[str] | None, when_ready: Callable[[], None]) -> None:
     """Serve until a signal ends it."""
-    life = Life(hall, key, when_ready)
+    life = Life(hall, keys, when_ready)
     hall.engine.start()
     try:
         life.run(sockets=[listener])

@@ -13,7 +13,15 @@ from calotype.core.names import component_class, written_as
 from calotype.models.multilingual_clip import MCLIPConfig, MultilingualCLIP
 from calotype.models.prior_transformer import PriorTransformer
 from calotype.models.vq_model import VQModel
-from tests.tiny import MCLIP_CONFIG, MOVQ_CONFIG, PRIOR_CONFIG, tiny_movq, tiny_multilingual_clip, tiny_prior
+from tests.tiny import (
+    MCLIP_CONFIG,
+    MOVQ_CONFIG,
+    PRIOR_CONFIG,
+    tiny_kandinsky_unet,
+    tiny_movq,
+    tiny_multilingual_clip,
+    tiny_prior,
+)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +143,70 @@ def test_a_text_encoder_refuses_what_it_cannot_read() -> None:
         encoder(torch.full((1, 4), 5), torch.ones(1, 3))
     with refused(InvalidArgument, "attention_mask", "a token"):
         encoder(torch.full((1, 4), 5), torch.zeros(1, 4))
+
+
+# ---------------------------------------------------------------------- slices and tiles
+
+LEVELS = {
+    "spatial norms": {},
+    "group norms": {"norm_type": "group", "norm_num_groups": 8},
+    "no attention": {"mid_block_add_attention": False},
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(64, 64), (24, 72), (50, 38)], ids=str)
+@pytest.mark.parametrize("config", LEVELS.values(), ids=LEVELS)
+def test_tiles_of_a_movq_leave_no_seams(config: dict[str, object], size: tuple[int, int]) -> None:
+    movq, pixels = tiny_movq(**config), torch.rand(2, 3, *size) * 2 - 1
+    latents = movq.encode(pixels).latents
+    told = movq.decode(latents, force_not_quantize=True).sample
+    movq.cut_into(16, levels=2)
+    movq.enable_tiling()
+    assert (movq.encode(pixels).latents - latents).abs().max() < 1e-4
+    assert (movq.decode(latents, force_not_quantize=True).sample - told).abs().max() < 1e-4 * told.abs().max()
+    assert torch.equal(movq.decode(latents).commit_loss, tiny_movq(**config).decode(latents).commit_loss)
+    assert told.std() > 0.01
+
+
+@torch.no_grad()
+def test_no_convolution_of_a_movq_sees_more_than_a_tile_and_its_margin() -> None:
+    movq, seen = tiny_movq(), []
+    for layer in movq.decoder.modules():
+        if isinstance(layer, torch.nn.Conv2d) and layer.kernel_size == (3, 3):
+            layer.register_forward_pre_hook(lambda layer, given: seen.append(max(given[0].shape[-2:])))
+    movq.cut_into(16, levels=2)
+    movq.enable_tiling()
+    movq.decode(torch.randn(1, 4, 32, 24), force_not_quantize=True)
+    assert max(seen) <= 16 + 2 * 4  # doubled within the layer that doubles
+
+
+@torch.no_grad()
+def test_tiles_with_seams_and_slices_are_taken_back() -> None:
+    movq, latents = tiny_movq(), torch.randn(2, 4, 24, 16)
+    whole = movq.decode(latents, force_not_quantize=True).sample
+    movq.enable_slicing()
+    torch.testing.assert_close(movq.decode(latents, force_not_quantize=True).sample, whole)
+    movq.cut_into(16, levels=2)
+    movq.enable_tiling(seams=True)
+    assert not torch.allclose(movq.decode(latents, force_not_quantize=True).sample, whole, atol=1e-3)
+    movq.disable_tiling()
+    movq.disable_slicing()
+    assert torch.equal(movq.decode(latents, force_not_quantize=True).sample, whole)
+
+
+# ---------------------------------------------------------------------- hints
+
+
+@torch.no_grad()
+def test_a_hint_may_be_embedded_beforehand() -> None:
+    unet = tiny_kandinsky_unet("2.2 hint")
+    told = {"image_embeds": torch.randn(1, 24)}
+    noise, hint = torch.randn(1, 4, 8, 8), torch.rand(1, 3, 64, 64)
+    each = unet(noise, 3, None, added_cond_kwargs=told | {"hint": hint}).sample
+    once = unet(noise, 3, None, added_cond_kwargs=told | {"embedded_hint": unet.embed_hint(hint)}).sample
+    assert torch.equal(each, once)
+    with pytest.raises(InvalidArgument, match="hint"):
+        unet(noise, 3, None, added_cond_kwargs=told)
+    with pytest.raises(InvalidArgument, match="reads none"):
+        tiny_kandinsky_unet("2.2").embed_hint(hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
@@ -11,28 +10,9 @@ from calotype.core.errors import CorruptFile, MissingFile
 from calotype.models.sentencepiece_file import read_pieces
 from calotype.models.xlm_roberta_tokenizer import XLMRobertaTokenizer
 from tests.tiny import PIECES, TINY_VOCAB, tiny_piece_tokenizer
+from tests.tiny_pieces import field, sentencepiece
 
 TEXT = "red cats, красный кот"
-
-
-def varint(value: int) -> bytes:
-    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)
-
-
-def field(number: int, value: bytes | int) -> bytes:
-    """A field of a protocol buffer."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def sentencepiece(kind: int = 1, score: float | None = None, charsmap: bytes = b"") -> bytes:
-    """A model file with the tiny pieces."""
-    pieces = [
-        field(1, field(1, piece.encode()) + varint(2 << 3 | 5) + struct.pack("<f", known if score is None else score))
-        for piece, known in PIECES
-    ]
-    return b"".join(pieces) + field(2, field(3, kind) + field(4, 300)) + field(3, field(2, charsmap))
 
 
 def test_pieces_and_scores_are_read() -> None:

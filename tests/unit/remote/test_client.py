@@ -16,7 +16,8 @@ from calotype.core.errors import InvalidArgument
 from calotype.generation.images import VaeImageProcessor
 from calotype.generation.videos import VideoProcessor
 from calotype.remote.answers import MOST_BYTES, Asked, Encoded
-from calotype.remote.wire import DecodeQuery, Head
+from calotype.remote.heads import Head
+from calotype.remote.wire import DecodeQuery
 from calotype.utils import aremote_decode, aremote_encode, remote_decode, remote_encode
 from calotype.utils.remote_utils import RemoteError, RemoteSession
 from tests.endpoints import described, serving

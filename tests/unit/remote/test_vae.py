@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 import calotype
 from calotype.core.errors import InvalidArgument
-from calotype.remote.session import RemoteError, RemoteSession, RemoteUnavailable
+from calotype.remote.faults import RemoteError, RemoteUnavailable
+from calotype.remote.session import RemoteSession
 from calotype.remote.vae import RemoteVAE
+from calotype.server.limits import Limits
+from calotype.server.picture_vae import PictureVae
 from tests.endpoints import serving
-from tests.tiny import tiny_pipeline
+from tests.server.serving import server, shelf
+from tests.tiny import tiny_inputs, tiny_pipeline
+from tests.tiny_kandinsky import WIDTH, kandinsky_inputs, tiny_kandinsky
 
 IMAGES = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))
 KINDS = {
@@ -49,6 +56,64 @@ def test_the_picture_is_that_of_the_local_vae(endpoint, kind, monkeypatch):
 
     monkeypatch.setattr(local, "encode", certain)
     torch.testing.assert_close(elsewhere, drawn(pipe, KINDS[kind]))
+
+
+def both(pipe, part, inputs):
+    """What a pipeline draws with its VAE at hand, and with that served."""
+    name = {"vae": "sd", "movq": "movq"}[part]
+    local = getattr(pipe, part)
+    books = shelf(Limits(), (name,))
+    with server(books=books) as running:
+        running.until_ready()
+        books.vaes[name] = PictureVae(name, copy.deepcopy(local), books.limits)
+        at_hand = pipe(**inputs, output_type="pt", generator=torch.Generator().manual_seed(0)).images
+        address = f"{running.url}/vaes/{name}"
+        setattr(pipe, part, RemoteVAE(f"{address}/decode", f"{address}/encode", config=local.config))
+        elsewhere = pipe(**inputs, output_type="pt", generator=torch.Generator().manual_seed(0)).images
+    # an answer is counted after it was sent: by now it is
+    assert any(status == 200 for _, status in running.hall.metrics.requests)
+    return at_hand, elsewhere
+
+
+KANDINSKY = (
+    "KandinskyPipeline", "KandinskyImg2ImgPipeline", "KandinskyInpaintPipeline", "KandinskyV22Pipeline",
+    "KandinskyV22Img2ImgPipeline", "KandinskyV22InpaintPipeline", "KandinskyV22ControlnetPipeline",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KANDINSKY)
+def test_a_movq_elsewhere_makes_the_pictures_of_that_at_hand(kind):
+    pipe, inputs = tiny_kandinsky(getattr(calotype, kind)), kandinsky_inputs(kind)
+    if "KandinskyV22" not in kind:
+        drawn = torch.randn(2, 1, WIDTH, generator=torch.Generator().manual_seed(0))
+        inputs |= {"image_embeds": drawn[0], "negative_image_embeds": drawn[1]}
+    at_hand, elsewhere = both(pipe, "movq", inputs)
+    torch.testing.assert_close(elsewhere, at_hand, atol=1e-4, rtol=1e-4)
+
+
+DRAWN = ("StableDiffusionControlNetPipeline", "StableDiffusionXLControlNetPipeline", "StableDiffusionXLPipeline")
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_a_served_vae_makes_the_pictures_of_that_at_hand(kind):
+    pipe = tiny_pipeline(getattr(calotype, kind))
+    inputs = {"prompt": "a cat", "num_inference_steps": 2, **tiny_inputs(kind)}
+    at_hand, elsewhere = both(pipe, "vae", inputs)
+    torch.testing.assert_close(elsewhere, at_hand, atol=1e-4, rtol=1e-4)
+
+
+def test_tiling_and_slicing_are_the_endpoints_own_affair_and_that_is_said(caplog):
+    pipe = tiny_pipeline(calotype.StableDiffusionPipeline)
+    pipe.vae = RemoteVAE("http://127.0.0.1:9")
+    with caplog.at_level("INFO", "calotype.remote.vae"):
+        for switch in (
+            pipe.enable_vae_tiling,
+            pipe.disable_vae_tiling,
+            pipe.enable_vae_slicing,
+            pipe.disable_vae_slicing,
+        ):
+            switch()
+    assert caplog.text.count("tiles and slices by itself") == 4
 
 
 def test_half_of_the_bytes_travel_when_asked(endpoint):

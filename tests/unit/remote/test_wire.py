@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from calotype.core.errors import InvalidArgument
-from calotype.remote.wire import MAX_ELEMENTS, DecodeQuery, EncodeQuery, Head, TooLarge, bytes_of, tensor_of
+from calotype.remote.heads import MAX_ELEMENTS, Head, TooLarge, bytes_of, tensor_of
+from calotype.remote.wire import DecodeQuery, EncodeQuery
 
 GOOD = "shape=1&shape=4&shape=8&shape=8&dtype=float32"
 

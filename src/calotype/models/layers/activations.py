@@ -54,6 +54,13 @@ class GELU(nn.Module):
         return F.gelu(self.proj(hidden_states))
 
 
+class TanhGELU(GELU):
+    """The same with the usual approximation of GELU by a tanh."""
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return F.gelu(self.proj(hidden_states), approximate="tanh")
+
+
 class GEGLU(nn.Module):
     """A linear layer of which one half is gated by the GELU of the other (arXiv 2002.05202)."""
 

@@ -87,7 +87,8 @@ ADDED = {
     "image_hint": Condition(
         make=lambda c, time: ImageHintTimeEmbedding(c.encoder_hid_dim, time),
         read=lambda layer, c, states, told: layer(told["image_embeds"]),
-        needs=("image_embeds", "hint"),
+        needs=("image_embeds",),
+        may=("hint", "embedded_hint"),
         sizes=("encoder_hid_dim",),
     ),
 }

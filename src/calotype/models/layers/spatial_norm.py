@@ -27,6 +27,8 @@ class SpatialNorm(nn.Module):
 class SpatialResnetBlock2D(nn.Module):
     """Two convolutions beside a shortcut, with spatial norms."""
 
+    output_scale_factor = 1.0
+
     def __init__(self, in_channels: int, out_channels: int, latent_channels: int, non_linearity: str = "swish") -> None:
         super().__init__()
         self.norm1 = SpatialNorm(in_channels, latent_channels)

@@ -12,11 +12,19 @@ from calotype.models.layers.attention import Attention
 
 
 class FeedForward(nn.Module):
-    """A layer four times as wide, gated as a rule, and back."""
+    """A layer four times as wide, or ``inner`` wide, gated as a rule, and back."""
 
-    def __init__(self, dim: int, mult: int = 4, dropout: float = 0.0, wide: type[GEGLU] | type[GELU] = GEGLU) -> None:
+    def __init__(
+        self,
+        dim: int,
+        mult: int = 4,
+        dropout: float = 0.0,
+        wide: type[GEGLU] | type[GELU] = GEGLU,
+        inner: int | None = None,
+    ) -> None:
         super().__init__()
-        self.net = nn.ModuleList([wide(dim, dim * mult), nn.Dropout(dropout), nn.Linear(dim * mult, dim)])
+        inner = inner or dim * mult
+        self.net = nn.ModuleList([wide(dim, inner), nn.Dropout(dropout), nn.Linear(inner, dim)])
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         for layer in self.net:

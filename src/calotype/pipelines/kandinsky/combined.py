@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 import torch
 
-from calotype.core.files import Source
+from calotype.core.files import HubOptions, Source, open_source
 from calotype.generation.callbacks import reports
 from calotype.generation.checks import RULES, as_generator, check_shape
 from calotype.generation.latents import walk
 from calotype.generation.legs import leg
 from calotype.generation.masks import Frame
 from calotype.generation.state import Step
-from calotype.pipelines.kandinsky.connected import prior_of
+from calotype.pipelines.kandinsky.connected import named_in_card, prior_of
 from calotype.pipelines.kandinsky.parts import borrowed
 from calotype.pipelines.kandinsky.wish import check_words
 
@@ -59,6 +59,15 @@ class KandinskyCombined:
         names = [name for name in missing if name.startswith("prior_")]
         return prior_of(source, names, cls.usual_prior, options) if names else {}
 
+    @classmethod
+    def home_of(cls, source: Source, part: str) -> Source:
+        """Where the files of a component are: with the decoder's, or where its card says that the prior is."""
+        own = source.sub(part)
+        named = named_in_card(source) if part.startswith("prior_") and not own.list() else None
+        if named is None:
+            return own
+        return open_source(named, HubOptions(local_files_only=True)).sub(part.removeprefix("prior_"))
+
     @property
     def prior_pipe(self: Any) -> Any:
         """The prior alone, of the components as they are now."""
@@ -73,6 +82,11 @@ class KandinskyCombined:
     def vae_scale_factor(self) -> int:
         """How many pixels one latent spans in height and in width."""
         return self.decoder_pipe.vae_scale_factor
+
+    @property
+    def usual_arguments(self) -> Mapping[str, Any]:
+        """What the decoder means where no size is given."""
+        return self.decoder_pipe.usual_arguments
 
     def both(
         self: Any,
@@ -89,6 +103,7 @@ class KandinskyCombined:
         painting = {name: told[name] for name in told if not name.startswith("prior_")} | self.words(asked)
         prior, decoder = self.prior_pipe, self.decoder_pipe
         check_shape("latents", latents, prior.latent_shape(asked.rows))
+        painting["height"], painting["width"] = decoder.size(painting["height"], painting["width"])
         after = self._door(asked, decoder, painting)
         source = {"generator": asked.generator}
         begin = partial(prior.stream, asked.prompt, asked.negative_prompt, latents=latents, **source, **imagining)
@@ -103,10 +118,10 @@ class KandinskyCombined:
         decoder.check_unet()
         watched = told["callback_on_step_end_tensor_inputs"] or ()
         reports(decoder, told["callback_on_step_end"], watched, told["callback"])
-        height, width = decoder.size(told["height"], told["width"])
+        height, width = told["height"], told["width"]
         if "mask_image" in painting:
             frame = Frame(told["image"], told["mask_image"], height, width)
-            frame.preprocess(decoder.image_processor, len(asked.prompt))
+            frame.read(decoder.image_processor, len(asked.prompt))
         elif "image" in painting:
             decoder.image_processor.preprocess(told["image"], height, width, batch=len(asked.prompt))
         return len(walk(decoder.for_one_call(), told["num_inference_steps"], strength=painting.get("strength", 1)))

@@ -56,7 +56,7 @@ class KandinskyDecoder(LatentDiffusion):
     live_settings: ClassVar[tuple[str, ...]] = ("guidance_scale",)
     beside_signature: ClassVar[Mapping[str, Any]] = {}
     raw: ClassVar[bool] = True  # tensors come as the MoVQ decodes them, about -1 to 1, as the peer gives them
-    beside_latents: ClassVar[str] = ""  # what else the UNet's first layer reads
+    beside_latents: ClassVar[tuple[str, ...]] = ("nothing",)  # what else the UNet's first layer may read
 
     movq: Any
 
@@ -83,6 +83,12 @@ class KandinskyDecoder(LatentDiffusion):
     @cached_property
     def _unquantised(self) -> Unquantised:  # one for each call, which is a copy
         return Unquantised(self.movq)
+
+    @property
+    def usual_arguments(self) -> Mapping[str, Any]:
+        """The size that the UNet was trained on: 512, as in the signature, in all decoders but the small ones."""
+        sides = zip(("height", "width"), self.trained_size, strict=True)
+        return {name: side for name, side in sides if side is not None}
 
     @property
     def embeds_width(self) -> int:
@@ -123,12 +129,12 @@ class KandinskyDecoder(LatentDiffusion):
     def check_unet(self) -> None:
         """The UNet was made for this task."""
         channels = self.latent_channels
-        reads = {"": channels, "hint": 2 * channels, "mask": 2 * channels + 1}
-        if self.unet.config.in_channels != reads[self.beside_latents]:
-            task = next((name for name, count in reads.items() if count == self.unet.config.in_channels), "another")
-            wish, found = (f"{name or 'nothing'} beside latents" for name in (self.beside_latents, task))
+        reads = {channels: "nothing", 2 * channels: "a hint", 2 * channels + 1: "a mask"}
+        found = reads.get(self.unet.config.in_channels, "another thing")
+        if found not in self.beside_latents:
             fix = "Load the decoder that was trained for this task."
-            raise InvalidArgument("unet", f"one that reads {wish}", f"one that reads {found}", fix)
+            wanted = f"one that reads {' or '.join(self.beside_latents)} beside latents"
+            raise InvalidArgument("unet", wanted, f"one that reads {found}", fix)
 
     def check_embeds(
         self, wanted: Any, unwanted: Any, batch: int | None = None

@@ -24,7 +24,7 @@ def from_known(
     latents: torch.Tensor | None = None,
     lays_back: bool = True,
 ) -> Start:
-    """Noise, or the given latents; the UNet reads what is kept, and after each step it is laid back as well."""
+    """Noise, or the given latents; the UNet may read what is kept, and after each step that may be laid back."""
     scheduler = call.scheduler
     noise = drawn(call, call.pixel_size(pixels), told, generator, latents) * scheduler.init_noise_sigma
     clean = encoded(call, pixels, told, generator)
@@ -38,9 +38,8 @@ def from_known(
             rest = scheduler.add_noise(clean, noise, timesteps[i + 1 : i + 2])
         return kept * rest + (1 - kept) * sample
 
-    return Start(
-        noise, timesteps, channels=("masked_image", "mask_image"), keep=keep if lays_back else None, named=named
-    )
+    channels = ("masked_image", "mask_image") if call.reads_mask else ()
+    return Start(noise, timesteps, channels=channels, keep=keep if lays_back else None, named=named)
 
 
 def widened(mask: torch.Tensor) -> torch.Tensor:

@@ -41,14 +41,7 @@ class KandinskyPrior(DiffusionPipeline, Switches):
     def __init__(
         self, prior: Any, image_encoder: Any, text_encoder: Any, tokenizer: Any, scheduler: Any, image_processor: Any
     ) -> None:
-        self.register_modules(
-            prior=prior,
-            image_encoder=image_encoder,
-            text_encoder=text_encoder,
-            tokenizer=tokenizer,
-            scheduler=scheduler,
-            image_processor=image_processor,
-        )
+        type(self).register_modules(**locals())
 
     # ------------------------------------------------------------------ what the loop asks
 

@@ -18,7 +18,6 @@ from calotype.pipelines.kandinsky.v2_1.img2img import KandinskyImg2ImgPipeline
 class KandinskyImg2ImgCombinedPipeline(Kandinsky21Combined):
     """Pictures of a prompt that begin with a picture."""
 
-    model_cpu_offload_seq = "prior_text_encoder->prior_image_encoder->prior_prior->text_encoder->unet->movq"
     decoder_kind = KandinskyImg2ImgPipeline
 
     @story

@@ -18,7 +18,6 @@ from calotype.pipelines.kandinsky.v2_1.inpaint import KandinskyInpaintPipeline
 class KandinskyInpaintCombinedPipeline(Kandinsky21Combined):
     """Pictures of a prompt within a mask, the rest of a picture kept."""
 
-    model_cpu_offload_seq = "prior_text_encoder->prior_image_encoder->prior_prior->text_encoder->unet->movq"
     decoder_kind = KandinskyInpaintPipeline
 
     @story

@@ -24,7 +24,7 @@ from calotype.pipelines.kandinsky.wish import check_words
 class KandinskyInpaintPipeline(Kandinsky21):
     """Pictures of a prompt and of embeds within a mask, the rest of a picture kept."""
 
-    beside_latents = "mask"
+    beside_latents = ("a mask",)
 
     @register_to_config
     def __init__(self, text_encoder: Any, movq: Any, tokenizer: Any, unet: Any, scheduler: Any) -> None:

@@ -14,6 +14,7 @@ from calotype.pipelines.switches import Switches
 class KandinskyV22Combined(KandinskyCombined, DiffusionPipeline, Switches):
     """A prior and a decoder of Kandinsky 2.2."""
 
+    model_cpu_offload_seq = "prior_text_encoder->prior_image_encoder->unet->movq"
     usual_prior = "kandinsky-community/kandinsky-2-2-prior"
     prior_kind = KandinskyV22PriorPipeline
 
@@ -30,17 +31,7 @@ class KandinskyV22Combined(KandinskyCombined, DiffusionPipeline, Switches):
         prior_scheduler: Any,
         prior_image_processor: Any,
     ) -> None:
-        self.register_modules(
-            unet=unet,
-            scheduler=scheduler,
-            movq=movq,
-            prior_prior=prior_prior,
-            prior_image_encoder=prior_image_encoder,
-            prior_text_encoder=prior_text_encoder,
-            prior_tokenizer=prior_tokenizer,
-            prior_scheduler=prior_scheduler,
-            prior_image_processor=prior_image_processor,
-        )
+        type(self).register_modules(**locals())
 
     def words(self, asked: Asked) -> dict[str, Any]:
         """What the decoder is told of the words: nothing, it paints what the prior imagined."""

@@ -18,7 +18,6 @@ from calotype.pipelines.kandinsky.v2_2.img2img import KandinskyV22Img2ImgPipelin
 class KandinskyV22Img2ImgCombinedPipeline(KandinskyV22Combined):
     """Pictures of a prompt that begin with a picture."""
 
-    model_cpu_offload_seq = "prior_text_encoder->prior_image_encoder->unet->movq"
     decoder_kind = KandinskyV22Img2ImgPipeline
 
     @story

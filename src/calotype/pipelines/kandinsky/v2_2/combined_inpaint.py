@@ -18,7 +18,6 @@ from calotype.pipelines.kandinsky.v2_2.inpaint import KandinskyV22InpaintPipelin
 class KandinskyV22InpaintCombinedPipeline(KandinskyV22Combined):
     """Pictures of a prompt within a mask, the rest of a picture kept."""
 
-    model_cpu_offload_seq = "prior_text_encoder->prior_image_encoder->unet->movq"
     decoder_kind = KandinskyV22InpaintPipeline
 
     @story

@@ -17,7 +17,6 @@ from calotype.pipelines.kandinsky.v2_2.text2img import KandinskyV22Pipeline
 class KandinskyV22CombinedPipeline(KandinskyV22Combined):
     """Pictures of a prompt."""
 
-    model_cpu_offload_seq = "prior_text_encoder->prior_image_encoder->unet->movq"
     decoder_kind = KandinskyV22Pipeline
 
     @story

@@ -20,7 +20,7 @@ from calotype.pipelines.kandinsky.v2_2.family import KandinskyV22
 class KandinskyV22ControlnetPipeline(KandinskyV22):
     """Pictures of embeds that follow a hint, such as depth."""
 
-    beside_latents = "hint"
+    beside_latents = ("a hint",)
 
     @story
     def __call__(
@@ -50,7 +50,7 @@ class KandinskyV22ControlnetPipeline(KandinskyV22):
         hints = self.hints(hint, height, width, batch)
 
         walked = walk(self, num_inference_steps)
-        told = self.condition(embeds, num_images_per_prompt).also(hint=hints)
+        told = self.condition(embeds, num_images_per_prompt).also(embedded_hint=self.unet.embed_hint(hints))
         start = from_noise(self, height, width, walked, told, generator, latents)
         latents = yield from denoise(self, start, told, guide=self.guide, generator=generator, on_step=on_step)
         return self.deliver(latents, output_type, return_dict)

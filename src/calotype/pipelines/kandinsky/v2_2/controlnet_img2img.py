@@ -21,7 +21,7 @@ class KandinskyV22ControlnetImg2ImgPipeline(KandinskyV22):
     """Pictures of embeds that begin with a picture and follow a hint."""
 
     raw = False
-    beside_latents = "hint"
+    beside_latents = ("a hint",)
 
     @story
     def __call__(
@@ -52,7 +52,7 @@ class KandinskyV22ControlnetImg2ImgPipeline(KandinskyV22):
         pixels = self.image_processor.preprocess(image, height, width, batch=batch)
 
         walked = walk(self, num_inference_steps, strength=strength)
-        told = self.condition(embeds, num_images_per_prompt).also(hint=hints)
+        told = self.condition(embeds, num_images_per_prompt).also(embedded_hint=self.unet.embed_hint(hints))
         start = from_image(self, pixels, walked, told, generator)
         latents = yield from denoise(self, start, told, guide=self.guide, generator=generator, on_step=on_step)
         return self.deliver(latents, output_type, return_dict)

@@ -31,8 +31,9 @@ class KandinskyV22(KandinskyDecoder, DiffusionPipeline, Switches):
     def denoiser_inputs(self, state: State, rows: int) -> dict[str, Any]:
         """What the UNet is called with beside the sample; conditional rows come last, so guidance may end midway."""
         told = {"image_embeds": state["image_embeds"][-rows:]}
-        if "hint" in state:
-            told["hint"] = state["hint"].repeat(rows // len(state["hint"]), 1, 1, 1)
+        if "embedded_hint" in state:
+            hint = state["embedded_hint"]
+            told["embedded_hint"] = hint.repeat(rows // len(hint), 1, 1, 1)
         return {"encoder_hidden_states": None, "added_cond_kwargs": told}
 
     def hints(self, hint: Any, height: int, width: int, batch: int) -> torch.Tensor:

@@ -23,7 +23,7 @@ class KandinskyV22InpaintPipeline(KandinskyV22):
     """Pictures of embeds within a mask, the rest of a picture kept."""
 
     _callback_tensor_inputs: ClassVar[list[str]] = [*KandinskyV22._callback_tensor_inputs, "masked_image", "mask_image"]
-    beside_latents = "mask"
+    beside_latents = ("a mask", "nothing")  # what is kept is laid back after each step, told or not
 
     @story
     def __call__(

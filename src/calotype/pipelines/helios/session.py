@@ -1,0 +1,237 @@
+"""A film that is directed while it is made."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Condition
+from typing import Any
+
+import torch
+
+from calotype.core.errors import InvalidArgument
+from calotype.core.resuming import StateFile, reopen, with_source_of_noise
+from calotype.generation.checks import check_texts
+from calotype.generation.film import Chunk, Taken
+from calotype.generation.timeline import BLEND, LAST, Cut, Timeline, chunk_of, cut_at, timeline_of
+
+Bookmark = dict[str, Any] | None  # of the beginning there is none
+
+
+class Session(Iterator[Chunk]):
+    """A film whose prompt may change while it is made: iterate over its chunks; direct it from this thread or another.
+
+    A bookmark is kept of each of the last ``remember`` chunks, and the film can go back to any of them.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        arguments: dict[str, Any],
+        remember: int,
+        begun: Bookmark = None,
+        timeline: Timeline | None = None,
+    ) -> None:
+        for name, value in arguments.items():
+            if name in pipe.argument_rules:
+                pipe.argument_rules[name](name, value)
+        if arguments.get("seeds") is not None and arguments.get("generator") is None:
+            arguments = {**arguments, "generator": [*arguments["seeds"]], "seeds": None}
+        self._pipe, self._remember, self._turn = pipe, remember, Condition()
+        self._arguments = with_source_of_noise({"generator": None, "num_frames": None, **arguments})
+        self._sources = twins(self._arguments["generator"])  # as they are before the first chunk
+        self._fps = float(arguments.get("fps", pipe.beside_signature["fps"]))
+        self.timeline = timeline or self._timeline(arguments)
+        if begun is not None and timeline is None:  # of a file: it knows what was told since
+            self.timeline = Timeline.of_plain(begun["timeline"])
+        self._paused = self._stopped = False
+        self._bookmarks: OrderedDict[int, Bookmark] = OrderedDict()
+        self._wanted: int | None = None  # the chunk to go back to
+        self._begin(begun)
+
+    # ------------------------------------------------------------------ watching
+
+    def __next__(self) -> Chunk:
+        for told in self.steps():
+            if isinstance(told, Chunk):
+                return told
+        raise StopIteration
+
+    def steps(self) -> Iterator[Taken | Chunk]:
+        """Each step as it is taken, and each chunk as it is finished. It waits while the session is paused."""
+        while True:
+            with self._turn:
+                self._turn.wait_for(lambda: self._stopped or not self._paused)
+                if self._stopped:
+                    self._stream.cancel()
+                    return
+                if self._wanted is not None:
+                    self._stream.cancel()
+                    self._begin(self._bookmarks[self._wanted])
+                self._underway = True
+            told = next(self._steps, None)
+            if told is None:
+                return
+            with self._turn:
+                if isinstance(told, Chunk):
+                    self._note(told.bookmark)
+                else:  # after the last step the next chunk may begin before this one is handed out
+                    ended = told.index + 1 == told.total
+                    self._seen = told.chunk + (ended and self._stream.pipe.works_ahead)
+            yield told
+
+    @property
+    def chunk(self) -> int:
+        """The number of the chunk that comes next."""
+        return self._place if self._wanted is None else self._wanted
+
+    @property
+    def seconds(self) -> float:
+        """How long a chunk lasts."""
+        return self._window / self._fps
+
+    @property
+    def _window(self) -> int:
+        """How many frames a chunk has."""
+        latents = self._arguments.get("num_latent_frames_per_chunk", 9)
+        return (latents - 1) * self._pipe.vae_scale_factor_temporal + 1
+
+    # ------------------------------------------------------------------ directing
+
+    def set_prompt(self, text: str, at: Any = "next", blend: int = BLEND) -> int:
+        """From the next chunk that has not begun, a chunk (a number) or a time ("7.5s", "1:30") on, tell this.
+
+        It comes in over ``blend`` chunks; 1 changes at once. Returns the number of the chunk.
+        """
+        with self._turn:
+            free = self.chunk
+            if self._wanted is None:
+                free = max(free + self._underway, self._seen + 1)
+            chunk = free if at == "next" else chunk_of("at", at, self.seconds)
+            if chunk < free:
+                fix = f"Go back with seek({chunk}) first."
+                raise InvalidArgument("at", f"chunk {free} or later, as those before have begun", f"chunk {chunk}", fix)
+            cut = cut_at(chunk, text, blend, "", "text")
+            self._check_cut(cut)
+            self.timeline.add(cut)
+            return chunk
+
+    def pause(self) -> None:
+        """Hold the film after the present step; whoever iterates waits."""
+        with self._turn:
+            self._paused = True
+
+    def go_on(self) -> None:
+        """Go on after a pause."""
+        with self._turn:
+            self._paused = False
+            self._turn.notify_all()
+
+    def stop(self) -> None:
+        """End the film after the present step; it can be resumed from its state file."""
+        with self._turn:
+            self._stopped = True
+            self._turn.notify_all()
+
+    def seek(self, chunk: int) -> None:
+        """Go back: the next chunk is this one. The timeline stays; what is told anew from there on is a new film."""
+        with self._turn:
+            self._wanted = self._remembered(chunk)
+
+    def branch(self, chunk: int | None = None) -> Session:
+        """Another session that goes its own way from a chunk, the next one if none is named. Both share the model."""
+        with self._turn:
+            begun = self._bookmarks[self._remembered(self.chunk if chunk is None else chunk)]
+            timeline = Timeline(self.timeline.cuts)
+        arguments = {name: value for name, value in self._arguments.items() if name != "state_file"}
+        return Session(self._pipe, arguments | {"generator": twins(self._sources)}, self._remember, begun, timeline)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the place before the next chunk to a file, from which ``resume_session`` goes on."""
+        with self._turn:
+            begun = self._bookmarks[self.chunk]
+            begun = begun and {**begun, "timeline": self.timeline.plain()}
+            kept = {name: value for name, value in self._told().items() if name != "state_file"}
+        StateFile(self._pipe, path, kept).write(begun)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # ------------------------------------------------------------------ behind it
+
+    def _timeline(self, arguments: dict[str, Any]) -> Timeline:
+        """What is told from the beginning."""
+        if arguments.get("timeline") is not None:
+            return timeline_of(arguments["timeline"], self.seconds)
+        prompt = arguments.get("prompt")
+        if prompt is not None and not isinstance(prompt, str):
+            fix = 'Prompts that take turns are a timeline: timeline=[(0, "first"), (5, "then")], starts in seconds.'
+            raise InvalidArgument("prompt", "one text, as a session makes one film", type(prompt).__name__, fix)
+        embeds = arguments.get("prompt_embeds")
+        if embeds is not None and len(embeds) != 1:
+            raise InvalidArgument("prompt_embeds", "those of one text, as a session makes one film", f"{len(embeds)}")
+        return Timeline([Cut(0, () if prompt is None else (*check_texts("prompt", prompt),))])
+
+    def _told(self) -> dict[str, Any]:
+        """The arguments of the call, with generators and a timeline that it may change."""
+        told = {**self._arguments, "generator": twins(self._sources)}
+        cuts = self.timeline.cuts
+        if cuts[0].texts:
+            told |= {
+                "prompt": None,
+                "prompt_embeds": None,
+                "timeline": [(f"chunk {cut.chunk}", cut.texts[0], cut.blend) for cut in cuts],
+            }
+        return told
+
+    def _begin(self, begun: Bookmark) -> None:
+        """Stand after a bookmark, or before the first chunk."""
+        begun = begun and {**begun, "timeline": None}  # what is told now, and later, is told
+        self._stream = self._pipe.stream(**self._told(), begun=begun)
+        self._stream.pipe._timeline = self.timeline  # the very one, which others change
+        self._steps, self._wanted, self._seen = self._stream.steps(), None, -1  # the last chunk seen to begin
+        self._note(begun)
+
+    def _note(self, bookmark: Bookmark) -> None:
+        """Stand here; the oldest place is forgotten."""
+        self._place, self._underway = bookmark["walked"] if bookmark else 0, False
+        self._bookmarks[self._place] = bookmark
+        self._bookmarks.move_to_end(self._place)
+        while len(self._bookmarks) > self._remember + 1:
+            self._bookmarks.popitem(last=False)
+
+    def _check_cut(self, cut: Cut) -> None:
+        """The film gets there, and the words before can give way to these."""
+        frames, given = self._arguments["num_frames"], self._arguments.get("prompt_embeds")
+        end = LAST if frames is None else -(-frames // self._window)
+        if cut.chunk >= end:
+            raise InvalidArgument("at", f"a chunk before the film's end, at most {end - 1}", f"chunk {cut.chunk}")
+        length = self._arguments.get("max_sequence_length", 512)
+        if given is not None and cut.blend > 1 and given.shape[1] != length:
+            fix = "Or change at once, with blend=1."
+            raise InvalidArgument("max_sequence_length", f"{given.shape[1]}, as prompt_embeds", f"{length}", fix)
+
+    def _remembered(self, chunk: Any) -> int:
+        if type(chunk) is not int or chunk not in self._bookmarks:
+            known = f"{min(self._bookmarks)} to {max(self._bookmarks)}"
+            raise InvalidArgument("chunk", f"one of the chunks that are remembered, {known}", repr(chunk))
+        return chunk
+
+
+def twins(generator: Any) -> Any:
+    """Generators that will draw the same, each a new one; a seed is one already."""
+    if isinstance(generator, torch.Generator):
+        twin = torch.Generator(generator.device)
+        twin.set_state(generator.get_state())
+        return twin
+    return [twins(each) for each in generator] if isinstance(generator, (list, tuple)) else generator
+
+
+def resumed(pipe: Any, state_file: str | os.PathLike[str], remember: int) -> Session:
+    """The session of a state file, after its last chunk."""
+    arguments, begun = reopen(pipe, state_file)
+    return Session(pipe, arguments | {"state_file": state_file}, remember, begun)

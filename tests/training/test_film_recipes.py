@@ -1,0 +1,68 @@
+"""The recipes for films, run for a moment, leave files that the library reads; the exams judge what they film."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from calotype import AutoencoderKLWan, HeliosPipeline
+from training import film_exams, reels
+from training.films import CHUNK, film
+from training.recipes import helios, wan
+from training.studio import Studio, as_pixels
+from training.world import SIDE
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """A folder in which both stages have run for one step."""
+    made = Studio(tmp_path_factory.mktemp("pocket"), torch.device("cpu"), minutes=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wan, "MEASURED", 1)
+        patch.setattr(reels, "PART", 1)
+        patch.setattr(helios, "FILMS", 2)
+        for recipe in (wan, helios):
+            patch.setattr(recipe, "PLAN", recipe.PLAN.__class__(steps=1, batch=4))
+            recipe.make(made)
+    return made
+
+
+def test_the_film_pipeline_is_small_and_films_with_few_arguments(studio: Studio):
+    files = list(studio.folder(helios.NAME).rglob("*.safetensors"))
+    assert len(files) == 3
+    assert sum(file.stat().st_size for file in files) < 7e6
+    pipe = HeliosPipeline.from_pretrained(studio.folder(helios.NAME))
+    pipe.set_progress_bar_config(disable=True)
+    assert film_exams.filmed(pipe, 2, prompt="a red ball", num_inference_steps=1).shape == (1, 2, CHUNK, SIDE, SIDE, 3)
+    assert set(film_exams.prompts(pipe, 1, 1, num_inference_steps=1)) == {
+        *("colour", "shape", "ground", "direction", "speed")
+    }
+
+
+@torch.no_grad()
+def test_latents_of_films_are_as_wide_as_noise(studio: Studio):
+    vae = AutoencoderKLWan.from_pretrained(studio.folder(wan.NAME))
+    rng = np.random.default_rng(0)
+    seen = torch.cat([wan.encoded(vae, as_pixels(film(rng).frames(0)[None])).sample() for _ in range(3)])
+    assert 0.5 < float(reels.normalised(vae, seen).std()) < 2
+
+
+def test_films_are_encoded_once(studio: Studio):
+    files = sorted(studio.work.glob("reels-*.npy"))
+    assert len(files) == 2
+    before = [file.stat().st_mtime_ns for file in files]
+    vae = AutoencoderKLWan.from_pretrained(studio.folder(wan.NAME))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reels, "PART", 1)
+        again = reels.Reels(studio, vae, 2)
+    assert [file.stat().st_mtime_ns for file in files] == before
+    assert again.latents.shape == (2, reels.CHUNKS, wan.DEPTH, reels.FRAMES, 8, 8)
+
+
+def test_the_past_of_a_chunk_is_what_came_before_it_and_nothing_before_the_first():
+    latents = torch.arange(1, 1 + reels.CHUNKS * reels.FRAMES).view(reels.CHUNKS, 1, reels.FRAMES, 1, 1)
+    seen = [helios.before(latents, number).flatten().tolist() for number in range(reels.CHUNKS)]
+    assert seen[0] == [0] * 19
+    assert seen[1] == [0] * 10 + [*range(1, 10)]
+    assert seen[3] == [*range(9, 28)]

@@ -1,0 +1,87 @@
+"""What pocket films are asked, and how often they are right, by the judge: for their card and for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.exams import Marks
+from training.film_captions import plain
+from training.film_judge import Verdict, judge
+from training.films import CHUNK, RATE, Take, changed, take
+from training.world import SIDE
+
+AT_ONCE = 10  # films in one call
+FACTS = tuple(Verdict.__dataclass_fields__)
+Films = NDArray[np.uint8]
+
+
+def unseen(count: int, seed: int = 0) -> list[Take]:
+    """Takes whose look and way were kept from training."""
+    rng = np.random.default_rng([seed, 33])
+    return [take(rng, unseen=True) for _ in range(count)]
+
+
+def filmed(pipe: Any, chunks: int, seed: int = 0, **options: Any) -> Films:
+    """What a call films, chunk by chunk: (films, chunks, frames, height, width, 3)."""
+    length = {"num_frames": chunks * CHUNK, "exact_frames": True}
+    stream = pipe.stream(height=SIDE, width=SIDE, generator=seed, output_type="uint8", **length, **options)
+    return np.stack([np.asarray(chunk.frames) for chunk in stream], axis=1)
+
+
+def prompted(pipe: Any, prompts: Sequence[str], chunks: int, **options: Any) -> Films:
+    """The films of prompts."""
+    parts = [prompts[first : first + AT_ONCE] for first in range(0, len(prompts), AT_ONCE)]
+    films = [filmed(pipe, chunks, place, prompt=[*part], **options) for place, part in enumerate(parts)]
+    return np.concatenate(films)
+
+
+def shares(verdicts: Sequence[Verdict]) -> Marks:
+    """How often each fact was right, from 0 to 1."""
+    return {fact: float(np.mean([getattr(one, fact) for one in verdicts])) for fact in FACTS}
+
+
+def prompts(pipe: Any, count: int, chunks: int = 2, **options: Any) -> Marks:
+    """Whether films show what their prompts tell, in combinations never trained; no prompt tells a size."""
+    takes = unseen(count)
+    films = prompted(pipe, [plain(one, ground=True, speed=True) for one in takes], chunks, **options)
+    pairs = [(chunk, one) for film, one in zip(films, takes, strict=True) for chunk in film]
+    marks = shares([judge(*pair) for pair in pairs])
+    return {fact: mark for fact, mark in marks.items() if fact != "size"}
+
+
+def drift(pipe: Any, count: int, seconds: float = 60, **options: Any) -> Marks:
+    """How often long films are right in their first tenth and in their last."""
+    chunks = int(np.ceil(seconds * RATE / CHUNK))
+    tenth, takes = max(1, chunks // 10), unseen(count, seed=1)
+    films = prompted(pipe, [plain(one, ground=True) for one in takes], chunks, **options)
+
+    def right(part: slice) -> Marks:
+        pairs = [(chunk, one) for film, one in zip(films, takes, strict=True) for chunk in film[part]]
+        return shares([judge(*pair) for pair in pairs])
+
+    first, last = right(slice(tenth)), right(slice(-tenth, None))
+    facts = ("colour", "shape", "ground", "direction")
+    return {
+        f"{fact}, {when}": marks[fact]
+        for when, marks in (("first tenth", first), ("last tenth", last))
+        for fact in facts
+    }
+
+
+def changes(pipe: Any, count: int, before: int = 3, after: int = 3, **options: Any) -> Marks:
+    """How often what a new prompt tells is there in the third chunk after it was told, of parts that it changed."""
+    rng = np.random.default_rng(34)
+    marks: dict[str, list[bool]] = {fact: [] for fact in FACTS if fact not in ("size", "speed")}
+    for seed, one in enumerate(unseen(count, seed=2)):
+        other = changed(one, rng, unseen=True)
+        told = [(0, plain(one, ground=True)), (before * CHUNK / RATE, plain(other, ground=True))]
+        film = filmed(pipe, before + after, seed, timeline=told, **options)[0]
+        verdict = judge(film[-1], other)
+        for fact, found in marks.items():
+            if getattr(one, fact) != getattr(other, fact):
+                found.append(getattr(verdict, fact))
+    return {fact: float(np.mean(found)) for fact, found in marks.items() if found}

@@ -1,0 +1,187 @@
+"""The transformer that draws chunks of films from captions and what came before, with its text encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from calotype import HeliosPipeline
+from calotype.models.helios_transformer import HeliosTransformer3DModel
+from calotype.models.t5_tokenizer import T5TokenizerFast
+from calotype.models.umt5 import UMT5EncoderModel
+from calotype.models.wan_vae import AutoencoderKLWan
+from calotype.pipelines.helios.past import Past, Window
+from calotype.schedulers import HeliosScheduler
+from training.film_captions import Told, caption
+from training.film_words import LENGTH, read, tokenizer
+from training.films import Take
+from training.lessons import UNTOLD
+from training.recipes import wan
+from training.reels import FRAMES, Reels
+from training.studio import Studio, halved, write_card
+from training.trainer import Batch, Losses, Plan, Task
+from training.world import SIDE
+
+NAME = "pocket-helios"
+SHARE = 0.55  # of the whole time
+FILMS = 1200
+PLAN = Plan(steps=40_000, batch=32, learning_rate=2e-3, warmup=100, averaging=0.999, orthogonal=True, bfloat16=True)
+LISTENING = 0.5  # how fast the text encoder learns, beside the transformer
+WINDOW = Window((16, 2, 1), True, FRAMES)
+BLURRED, BLUR = 0.5, 0.3  # of the pasts are under noise, of a share up to this: a past that was drawn is never true
+ESTRANGED = 0.15  # of the anchors are those of other films, as after a prompt that changed everything
+SHIFT = 2.0  # how much oftener the noisier half of all noises is drawn
+WORDS, FULL = 24, 0.15  # rows of a text, at least; of the batches whose texts fill all rows, as in the pipeline
+CAPITAL, STOP = 0.2, 0.1  # of the captions are written as sentences are
+WIDTH = 96  # of the text's states
+USUAL = {"height": SIDE, "width": SIDE, "num_inference_steps": 10}  # what calls mean that do not say
+ABOUT = """Helios's architecture, small: UMT5 text encoder, `AutoencoderKLWan`, `HeliosTransformer3DModel`, in the
+style of Helios-Base (flow matching, one stage, guidance). It draws one coloured shape that moves over a plain ground,
+64 x 64 pixels, 24 frames a second, and nothing else; what leaves the picture comes in again on the other side."""
+
+
+def make(studio: Studio) -> None:
+    """Train transformer and text encoder together, and save the finished pipeline."""
+    vae = AutoencoderKLWan.from_pretrained(studio.folder(wan.NAME)).to(studio.device).requires_grad_(False)
+    words, reels = tokenizer(), Reels(studio, vae, FILMS)
+    networks = nn.ModuleDict({"transformer": transformer(studio.seed), "text": listener(words, studio.seed)})
+
+    def draw(rng: np.random.Generator, size: int) -> Batch:
+        return batch(reels, words, rng, size)
+
+    made = studio.learn(Task("helios", networks, draw, losses, {"text": LISTENING}), PLAN, SHARE)
+    save(studio, words, vae, made)
+
+
+def save(studio: Studio, words: T5TokenizerFast, vae: AutoencoderKLWan, networks: nn.ModuleDict) -> None:
+    """The pipeline in the ordinary layout, in half precision; what it can do is measured by ``evaluate_films``."""
+    pipe = HeliosPipeline(
+        tokenizer=words,
+        text_encoder=halved(networks["text"]),
+        vae=halved(vae),
+        scheduler=HeliosScheduler(stages=1, stage_range=[0, 1], use_dynamic_shifting=True),
+        transformer=halved(networks["transformer"]),
+    )
+    pipe.register_to_config(_usual_arguments=USUAL)
+    pipe.save_pretrained(studio.folder(NAME))
+    write_card(studio.folder(NAME), NAME, ABOUT, {}, ["helios", "text-to-video", "pocket"])
+
+
+def transformer(seed: int) -> HeliosTransformer3DModel:
+    torch.manual_seed(seed)
+    network = HeliosTransformer3DModel(
+        num_attention_heads=4,
+        attention_head_dim=32,
+        in_channels=wan.DEPTH,
+        out_channels=wan.DEPTH,
+        text_dim=WIDTH,
+        freq_dim=64,
+        ffn_dim=384,
+        num_layers=5,
+        rope_dim=(8, 12, 12),
+        rope_theta=100.0,
+    )
+    nn.init.zeros_(network.proj_out.weight)  # a network that begins by saying nothing
+    return network
+
+
+def listener(words: T5TokenizerFast, seed: int) -> UMT5EncoderModel:
+    torch.manual_seed(seed)
+    return UMT5EncoderModel(len(words), d_model=WIDTH, d_kv=24, d_ff=192, num_layers=2, num_heads=4, dropout_rate=0.0)
+
+
+def batch(reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: int) -> Batch:
+    """Chunks at random places of films, what came before them, and a caption of what they show."""
+    takes, films, numbers = reels.draw(rng, size)
+    ids, counts = read(words, [told(take, rng) for take in takes])
+    return {
+        "latents": films[torch.arange(size), numbers],
+        "past": torch.stack([before(*pair) for pair in zip(films, numbers.tolist(), strict=True)]),
+        "anchor": films[:, 0, :, :1] * (numbers > 0).view(-1, 1, 1, 1, 1),
+        "ids": ids,
+        "counts": counts,
+    }
+
+
+def told(take: Take, rng: np.random.Generator) -> str:
+    """A caption, now and then as a sentence, or none."""
+    if rng.random() < UNTOLD:
+        return ""
+    text = caption(take, rng, Told())
+    text = text.capitalize() if rng.random() < CAPITAL else text
+    return f"{text}." if rng.random() < STOP else text
+
+
+def before(film: Tensor, number: int) -> Tensor:
+    """The latents before a chunk of a film (chunks, channels, frames, height, width), and zeros before the first."""
+    seen = film[:number].transpose(0, 1).flatten(1, 2)
+    return F.pad(seen, (0, 0, 0, 0, max(0, WINDOW.frames - seen.shape[1]), 0))[:, -WINDOW.frames :]
+
+
+def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:
+    """How far the velocity from clean latents to noise is from what the transformer says of a mixture of both."""
+    latents, chance = batch["latents"], _Chance(generator)
+    noise, evenly = chance.normal(latents.shape), chance.even(len(latents))
+    sigma = SHIFT * evenly / (1 + (SHIFT - 1) * evenly)
+    share = sigma.view(-1, 1, 1, 1, 1)
+    noisy = (1 - share) * latents + share * noise
+    past = Past(WINDOW, chance.blurred(batch["past"]), chance.estranged(chance.blurred(batch["anchor"])))
+    states = read_states(networks["text"], batch["ids"], batch["counts"], LENGTH if chance.happens(FULL) else WORDS)
+    told = {
+        **past.pieces(latents.dtype),
+        **{name: places.to(latents.device) for name, places in WINDOW.indices.items()},
+    }
+    with WideAttention():
+        said = networks["transformer"](noisy, 1000 * sigma, states, **told).sample.float()
+    return {"loss": F.mse_loss(said, noise - latents)}
+
+
+def read_states(text: nn.Module, ids: Tensor, counts: Tensor, rows: int) -> Tensor:
+    """What the text encoder makes of texts, and rows of zeros after it, as the pipeline has them."""
+    states = text(ids, counts).last_hidden_state * counts[..., None]
+    return F.pad(states, (0, 0, 0, max(0, rows - states.shape[1])))
+
+
+class WideAttention(TorchFunctionMode):
+    """Within it attention is in full precision on a CPU, where its way back takes half the time of bfloat16's."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not F.scaled_dot_product_attention or args[0].device.type != "cpu":
+            return func(*args, **(kwargs or {}))
+        with torch.autocast("cpu", enabled=False):
+            return func(*(tensor.float() for tensor in args), **(kwargs or {})).to(args[0].dtype)
+
+
+@dataclass(frozen=True)
+class _Chance:
+    """What is drawn for a step."""
+
+    generator: torch.Generator
+
+    def normal(self, shape: torch.Size) -> Tensor:
+        return torch.randn(shape, generator=self.generator, device=self.generator.device)
+
+    def even(self, count: int) -> Tensor:
+        return torch.rand(count, generator=self.generator, device=self.generator.device)
+
+    def happens(self, often: float) -> bool:
+        return bool(self.even(1) < often)
+
+    def blurred(self, latents: Tensor) -> Tensor:
+        """Some of the pasts under noise; nothing stays nothing."""
+        share = BLUR * self.even(len(latents)) * (self.even(len(latents)) < BLURRED)
+        share = share.view(-1, 1, 1, 1, 1) * (latents != 0)
+        return (1 - share) * latents + share * self.normal(latents.shape)
+
+    def estranged(self, anchors: Tensor) -> Tensor:
+        """Some of the anchors exchanged for others that there are."""
+        others = anchors.roll(1, 0)
+        there = [(each != 0).flatten(1).any(1) for each in (anchors, others)]
+        swapped = (self.even(len(anchors)) < ESTRANGED) & there[0] & there[1]
+        return torch.where(swapped.view(-1, 1, 1, 1, 1), others, anchors)
