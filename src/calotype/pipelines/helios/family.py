@@ -19,9 +19,9 @@ from calotype.generation.loop import Guide
 from calotype.generation.prompts import copied
 from calotype.generation.texts import padded_states
 from calotype.generation.videos import VideoProcessor
+from calotype.pipelines.helios.asked import Film
 from calotype.pipelines.helios.faster import Faster
 from calotype.pipelines.helios.past import Window
-from calotype.pipelines.helios.reel import Film
 from calotype.pipelines.helios.rules import RULES_OF_FILMS
 from calotype.pipelines.helios.session import Session, resumed
 from calotype.pipelines.switches import Switches

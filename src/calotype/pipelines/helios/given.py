@@ -9,8 +9,8 @@ import torch
 
 from calotype.core.errors import InvalidArgument
 from calotype.generation.checks import check_shape, number
+from calotype.pipelines.helios.asked import Film
 from calotype.pipelines.helios.beginning import Beginning, Blur, FromFilm, FromPicture
-from calotype.pipelines.helios.reel import Film
 
 # of two ways to begin, one
 ASUNDER = (

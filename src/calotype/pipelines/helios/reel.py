@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any
@@ -13,38 +12,22 @@ import torch
 
 from calotype.generation.checks import check_finite
 from calotype.generation.decoding import decoded
-from calotype.generation.film import Chunk, Length, Taken
-from calotype.generation.loop import Report, denoise
-from calotype.generation.state import Start, State, Step, Told
-from calotype.generation.timeline import Timeline
+from calotype.generation.film import Chunk, Taken
+from calotype.generation.loop import Report
 from calotype.ops.pyramid import halved
 from calotype.ops.random import Generators, randn_tensor
+from calotype.pipelines.helios.asked import Film
 from calotype.pipelines.helios.beginning import Beginning, begin
+from calotype.pipelines.helios.bookmarks import bookmark, gone_on
 from calotype.pipelines.helios.darkroom import Darkroom
 from calotype.pipelines.helios.output import HeliosPipelineOutput
-from calotype.pipelines.helios.past import Past, Window
+from calotype.pipelines.helios.past import Past
 from calotype.pipelines.helios.script import Script
-from calotype.pipelines.helios.shot import Reader, Shot
+from calotype.pipelines.helios.shot import Reader
 from calotype.pipelines.helios.stages import StagePlan
+from calotype.pipelines.helios.takes import between, denoised, hearing
 
 logger = logging.getLogger("calotype.pipelines.helios")
-
-
-@dataclass(frozen=True)
-class Film:
-    """What is made: how many films of which size, how long, and what a chunk sees of the past."""
-
-    shape: tuple[int, int, int, int]  # of a latent frame of all films: (film, channel, height, width)
-    window: Window
-    length: Length
-    late_anchor: bool
-    halvings: int = 0  # of the noise, before the first stage
-
-    @property
-    def chunk_shape(self) -> tuple[int, int, int, int, int]:
-        """The shape of the latents of a chunk."""
-        films, channels, height, width = self.shape
-        return films, channels, self.window.chunk, height, width
 
 
 def reel(
@@ -64,7 +47,7 @@ def reel(
     if begun is None:
         past, known = begin(Past.blank(film.window, film.shape, call._execution_device), start, call.vae, generator)
     else:
-        past = gone_on(begun, film, script, generator)
+        past = gone_on(begun, film.window, script, generator)
     reader, chunks, report = Reader(call), film.length.chunks, hearing(call, script, report)
     unheard = script.timeline.cuts[-1].chunk
     if chunks is not None and unheard >= chunks:
@@ -88,67 +71,6 @@ def reel(
                 break
         yield from darkroom.rest()
     return lambda whole: HeliosPipelineOutput(whole.frames) if return_dict else (whole.frames,)
-
-
-def denoised(
-    reader: Reader,
-    place: int,
-    latents: torch.Tensor,
-    stages: Sequence[StagePlan],
-    script: Script,
-    generator: Generators,
-    report: Report | None,
-) -> Generator[Taken, None, torch.Tensor]:
-    """One chunk from noise, stage by stage."""
-    call, walked = reader.call, 0
-    total = sum(stage.count(call.scheduler) for stage in stages)
-    for stage in stages:
-        timesteps = stage.plan(call.scheduler, latents, call.transformer.config.patch_size)
-        call._num_timesteps = len(timesteps)
-        start = Start(stage.enter(latents, generator), timesteps)
-        told, shot = Told(script.at(place), len(latents), latents.dtype), Shot(reader, stage.idle)
-        steps = denoise(shot, start, told, guide=call.guide, generator=generator, on_step=report)
-        latents = yield from taken(steps, place, walked, total)
-        walked += len(timesteps)
-    return latents
-
-
-def taken(
-    steps: Generator[Step, None, torch.Tensor], place: int, walked: int, total: int
-) -> Generator[Taken, None, torch.Tensor]:
-    """The steps of a stage as steps of their chunk."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield Taken(place, walked + step.index, total, step)
-
-
-def between(
-    steps: Generator[Taken, None, torch.Tensor], darkroom: Darkroom
-) -> Generator[Taken | Chunk, None, torch.Tensor]:
-    """The steps of a chunk, and between them the chunks before it whose frames are ready."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield step
-        yield from darkroom.ready()
-
-
-def hearing(call: Any, script: Script, report: Report | None) -> Report | None:
-    """The report, of the call itself; words that a callback changes stay changed."""
-    if report is None:
-        return None
-
-    def heard(_: Any, i: int, t: torch.Tensor, state: State) -> State:
-        changed = report(call, i, t, state)
-        script.hear(changed)
-        return changed
-
-    return heard
 
 
 def drawn(call: Any, film: Film, generator: Generators) -> torch.Tensor:
@@ -181,34 +103,3 @@ def developed(
         pixels = decoded(call.vae, latents)[:, :, :kept]
         frames, made = call.video_processor.postprocess_video(pixels, output_type), length.frames
     return Chunk(place, length.chunks, place * length.window, kept, frames, latents, made, after)
-
-
-# ---------------------------------------------------------------------- bookmarks
-
-
-def bookmark(past: Past, script: Script, generator: Generators) -> dict[str, Any]:
-    """All that is needed to go on after a chunk to the same frames."""
-    return {
-        "walked": past.chunks,
-        "latents": past.latents,
-        "anchor": past.anchor,
-        "given": past.given,
-        "timeline": script.timeline.plain(),
-        "generators": [source.get_state() for source in sources(generator)],
-    }
-
-
-def gone_on(begun: dict[str, Any], film: Film, script: Script, generator: Generators) -> Past:
-    """The past of a bookmark; the generators and the timeline are as they were."""
-    for source, state in zip(sources(generator), begun["generators"], strict=True):
-        source.set_state(state)
-    if begun["timeline"] is not None:
-        script.timeline.become(Timeline.of_plain(begun["timeline"]))
-    return Past(film.window, begun["latents"], begun["anchor"], begun["walked"], begun["given"])
-
-
-def sources(generator: Generators) -> list[torch.Generator]:
-    """The generators, none or several."""
-    if generator is None:
-        return []
-    return [generator] if isinstance(generator, torch.Generator) else [*generator]
