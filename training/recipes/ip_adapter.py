@@ -22,8 +22,8 @@ SCENES = 4_000
 UNSEEN = 0.1  # of the pictures are not shown, so that guidance has something to compare with
 UNTELLING = ("", *(with_article(thing) for thing in ANYTHING))
 PLAN = Plan(steps=20_000, batch=32, learning_rate=2e-3, warmup=50, weight_decay=0.0, averaging=0.99, orthogonal=True)
-ABOUT = """An IP-Adapter for `pocket-sd`, with the image encoder of `pocket-clip`: colours come from a
-picture, and mostly the place; of its shape little comes through."""
+ABOUT = """An IP-Adapter for `pocket-sd`, with the image encoder of `pocket-clip`: ground, colours and shape come from a
+picture, and mostly the place."""
 
 
 def make(studio: Studio) -> None:
