@@ -69,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
                 return self.reply(status, b"{}")
         if told := re.fullmatch(r"/api/models/(.+)/revision/([^/]+)", path):
             return self.info(*told.groups())
+        if told := re.fullmatch(r"/api/models/(.+)/tree/([^/]+)", path):
+            return self.tree(*told.groups())
         if told := re.fullmatch(r"/(?:elsewhere/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self.file(*told.groups())
         return self.reply(404, b"{}")
@@ -88,6 +90,14 @@ class Handler(BaseHTTPRequestHandler):
         if commit := self.commit_of(name, revision):
             files = [{"rfilename": file} for file in self.hub.repositories[name].commits[commit]]
             told = {"_id": "0", "id": name, "sha": commit, "siblings": files, "tags": [], "private": False}
+            self.reply(200, json.dumps(told).encode())
+
+    def tree(self, name: str, revision: str) -> None:
+        if commit := self.commit_of(name, revision):
+            files = self.hub.repositories[name].commits[commit]
+            told = [
+                {"type": "file", "path": file, "size": len(data), "oid": etag(data)} for file, data in files.items()
+            ]
             self.reply(200, json.dumps(told).encode())
 
     def file(self, name: str, revision: str, file: str) -> None:

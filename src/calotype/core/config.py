@@ -138,7 +138,7 @@ class ConfigMixin:
             level = logging.WARNING if cls.library == "diffusers" else logging.DEBUG
             log.log(level, "%s does not know %s of its config; kept, not used", cls.__name__, ", ".join(strange))
         made.register_to_config(**unknown)
-        return (made, {k: v for k, v in kwargs.items() if k not in names}) if return_unused_kwargs else made
+        return (made, {k: v for k, v in values.items() if k not in names}) if return_unused_kwargs else made
 
     @classmethod
     def from_source(cls, source: Source, changes: Mapping[str, Any] | None = None) -> Any:

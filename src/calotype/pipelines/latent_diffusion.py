@@ -10,6 +10,7 @@ import torch
 from calotype.generation.checks import check_size
 from calotype.generation.decoding import latents_of
 from calotype.generation.guidance import guidance_embedding
+from calotype.generation.images import VaeImageProcessor
 from calotype.generation.state import State
 
 
@@ -66,6 +67,13 @@ class LatentDiffusion:
     @property
     def autoencoder(self) -> Any:
         return self.vae
+
+    @property
+    def mask_processor(self) -> VaeImageProcessor:
+        """Masks on their way into inpainting: black or white, from 0 to 1; ``blur`` softens them beforehand."""
+        return VaeImageProcessor(
+            vae_scale_factor=self.vae_scale_factor, do_normalize=False, do_binarize=True, do_convert_grayscale=True
+        )
 
     def size(self, height: int | None, width: int | None) -> tuple[int, int]:
         """Height and width of the picture: as asked, else what the UNet was trained on."""

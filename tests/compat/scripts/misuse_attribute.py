@@ -1,0 +1,4 @@
+from diffusers import UNet2DConditionModel
+
+unet = UNet2DConditionModel.from_pretrained("tiny/stable-diffusion", subfolder="unet")
+print(unet.no_such_thing)

@@ -1,0 +1,3 @@
+from diffusers import StableDifusionPipeline
+
+pipe = StableDifusionPipeline.from_pretrained("tiny/stable-diffusion")
