@@ -50,10 +50,6 @@ class Timeline:
         with self._lock:
             self._cuts = other.cuts
 
-    def until(self, chunk: int) -> Timeline:
-        """What was told before this chunk, as a timeline of its own."""
-        return Timeline(cut for cut in self._cuts if cut.chunk < chunk)
-
     def heard(self, chunk: int) -> list[tuple[Texts, float]]:
         """The texts that a chunk hears, oldest first, and how far each has taken over from those before it.
 

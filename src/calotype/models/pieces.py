@@ -15,10 +15,24 @@ from calotype.ops.tiling import tiled
 Coder = Callable[..., Tensor]  # what a chain makes of a picture or of latents
 
 
-class InPieces:
+class Slices:
+    """The switch for slices; mixed into autoencoders."""
+
+    use_slicing = False
+
+    def enable_slicing(self) -> None:
+        """Work on one item of a batch at a time."""
+        self.use_slicing = True
+
+    def disable_slicing(self) -> None:
+        """Work on whole batches again."""
+        self.use_slicing = False
+
+
+class InPieces(Slices):
     """Switches for slices and tiles; mixed into autoencoders."""
 
-    use_slicing = use_tiling = seams = False
+    use_tiling = seams = False
     tile_sample_min_size: int  # pixels of a tile's side
     tile_latent_min_size: int
     tile_overlap_factor = 0.25
@@ -38,14 +52,6 @@ class InPieces:
     def disable_tiling(self) -> None:
         """Work on whole pictures again."""
         self.use_tiling = self.seams = False
-
-    def enable_slicing(self) -> None:
-        """Work on one item of a batch at a time."""
-        self.use_slicing = True
-
-    def disable_slicing(self) -> None:
-        """Work on whole batches again."""
-        self.use_slicing = False
 
     def in_pieces(self, code: Callable[[Tensor, Coder], Tensor], chain: Chain, batch: Tensor) -> Tensor:
         """``code(batch, chain)``: an item or a tile at a time, as the switches say; encoders make smaller pictures."""

@@ -12,6 +12,7 @@ from calotype.core.errors import InvalidArgument
 from calotype.core.model import ModelMixin
 from calotype.core.schema import Count
 from calotype.models.autoencoder_kl import AutoencoderKLOutput, DecoderOutput
+from calotype.models.pieces import Slices
 from calotype.models.wan_blocks import CausalConv3d, Memory
 from calotype.models.wan_coders import Decoder, Encoder, Shape
 from calotype.models.wan_groups import Cuts, groups_of, in_groups
@@ -30,7 +31,7 @@ DEVIATIONS = (
 )
 
 
-class AutoencoderKLWan(ModelMixin):
+class AutoencoderKLWan(ModelMixin, Slices):
     """Videos to a normal distribution of latents and back; no frame depends on a later one.
 
     The first latent stands for one frame, each other for four.
@@ -74,7 +75,7 @@ class AutoencoderKLWan(ModelMixin):
         self.spatial_compression_ratio = 2 ** len(temperal_downsample)
         self.temporal_compression_ratio = 2 ** sum(temperal_downsample)
         self.latents_at_once = 9  # more need more memory and make the same video
-        self.use_slicing = self.use_tiling = False
+        self.use_tiling = False
         self.tile_sample_min_height = self.tile_sample_min_width = 256
         self.tile_sample_stride_height = self.tile_sample_stride_width = 192
 
@@ -105,14 +106,6 @@ class AutoencoderKLWan(ModelMixin):
     def disable_tiling(self) -> None:
         """Work on whole frames again."""
         self.use_tiling = False
-
-    def enable_slicing(self) -> None:
-        """Work on one item of a batch at a time."""
-        self.use_slicing = True
-
-    def disable_slicing(self) -> None:
-        """Work on whole batches again."""
-        self.use_slicing = False
 
     def clear_cache(self) -> None:
         """Nothing to clear: what the layers remember of a video belongs to the call."""

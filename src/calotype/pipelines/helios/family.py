@@ -77,15 +77,20 @@ class Helios(HeliosLoraLoaderMixin, DiffusionPipeline, Faster, Switches):
         self, films: int, size: tuple[Any, Any], num_frames: int | None, window: Window, late: bool, halvings: int = 0
     ) -> Film:
         """The films that are asked for. Latents that are halved so often must still be made of whole patches."""
-        factor, stride = self.vae_scale_factor_spatial, self.vae_scale_factor_temporal
+        factor = self.vae_scale_factor_spatial
         height, width = check_size(*size, factor * 2**halvings * max(self.transformer.config.patch_size[1:]))
-        length = Length((window.chunk - 1) * stride + 1, num_frames, self._exact_frames, stride)
+        frames = self.frames_of(window.chunk)
+        length = Length(frames, num_frames, self._exact_frames, self.vae_scale_factor_temporal)
         shape = (films, self.transformer.config.in_channels, height // factor, width // factor)
         return Film(shape, window, length, late, halvings)
 
+    def frames_of(self, latents: int) -> int:
+        """How many frames a chunk of so many latents becomes."""
+        return (latents - 1) * self.vae_scale_factor_temporal + 1
+
     def seconds(self, window: Window) -> float:
         """How long a chunk lasts."""
-        return ((window.chunk - 1) * self.vae_scale_factor_temporal + 1) / self._fps
+        return self.frames_of(window.chunk) / self._fps
 
     @property
     def works_ahead(self) -> bool:

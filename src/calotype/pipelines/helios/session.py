@@ -95,7 +95,7 @@ class Session(Iterator[Chunk]):
     def _window(self) -> int:
         """How many frames a chunk has."""
         latents = self._arguments.get("num_latent_frames_per_chunk", 9)
-        return (latents - 1) * self._pipe.vae_scale_factor_temporal + 1
+        return self._pipe.frames_of(latents)
 
     # ------------------------------------------------------------------ directing
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -44,25 +45,26 @@ def taken(
     steps: Generator[Step, None, torch.Tensor], place: int, walked: int, total: int
 ) -> Generator[Taken, None, torch.Tensor]:
     """The steps of a stage as steps of their chunk."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield Taken(place, walked + step.index, total, step)
+    return (yield from telling(steps, lambda step: [Taken(place, walked + step.index, total, step)]))
 
 
 def between(
     steps: Generator[Taken, None, torch.Tensor], darkroom: Darkroom
 ) -> Generator[Taken | Chunk, None, torch.Tensor]:
     """The steps of a chunk, and between them the chunks before it whose frames are ready."""
+    return (yield from telling(steps, lambda step: chain([step], darkroom.ready())))
+
+
+def telling(
+    steps: Generator[Any, None, torch.Tensor], tell: Callable[[Any], Iterable[Any]]
+) -> Generator[Any, None, torch.Tensor]:
+    """What is told of each step, as it is taken; returns what the steps return."""
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return end.value
-        yield step
-        yield from darkroom.ready()
+        yield from tell(step)
 
 
 def hearing(call: Any, script: Script, report: Report | None) -> Report | None:
