@@ -27,6 +27,14 @@ def film_model(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def pyramid_model(tmp_path_factory):
+    """The folder of a small distilled pipeline, which makes films in stages."""
+    folder = tmp_path_factory.mktemp("secret-place") / "tiny-pyramid"
+    tiny_helios.pipeline("distilled").save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run the command line in an empty folder; what it said, and its exit code."""

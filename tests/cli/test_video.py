@@ -43,9 +43,11 @@ def film(run, film_model):
 @pytest.fixture
 def stopping(monkeypatch):
     """Have Ctrl-C come at the so-manieth step."""
-    tell, steps = calotype.HeliosScheduler.step, []
+    steps, schedulers = [], {}
 
-    def at(number):
+    def at(number, scheduler=calotype.HeliosScheduler):
+        tell = schedulers.setdefault(scheduler, scheduler.step)
+
         def step(*arguments, **options):
             steps.append(1)
             if len(steps) == number:
@@ -53,7 +55,7 @@ def stopping(monkeypatch):
             return tell(*arguments, **options)
 
         steps.clear()
-        monkeypatch.setattr(calotype.HeliosScheduler, "step", step)
+        monkeypatch.setattr(scheduler, "step", step)
 
     return at
 
@@ -147,6 +149,22 @@ def test_a_film_begins_with_a_picture_or_goes_on_from_a_film(run, film, film_mod
         without = run("replay", f"{option}.gif", "-m", film_model)
         assert without.exit_code == 2 and f"--{option}" in without.stderr
         assert run("replay", f"{option}.gif", "-m", film_model, f"--{option}", name).stdout == "identical\n"
+
+
+def test_a_pyramid_films_in_stages_stops_and_goes_on_and_is_made_again(run, pyramid_model, stopping):
+    words = ("video", "hello", "-m", pyramid_model, "--size", "64x64", "--steps", "1,1,1", "--seed", "3")
+    assert run(*words, "--frames", 40, "-o", "whole").stdout == "whole\n"
+    pipe = calotype.HeliosPyramidPipeline.from_pretrained(pyramid_model)
+    pipe.set_progress_bar_config(disable=True)
+    told = {"height": 64, "width": 64, "pyramid_num_inference_steps_list": [1, 1, 1], "exact_frames": True}
+    made = pipe("hello", num_frames=40, generator=3, output_type="uint8", **told).frames[0]
+    assert np.array_equal(shown("whole"), made)
+    assert run("replay", "whole", "-m", pyramid_model).stdout == "identical\n"
+    stopping(8, calotype.HeliosDMDScheduler)  # a first chunk walks each stage twice
+    assert run(*words, "--frames", 40, "-o", "halves").exit_code == 130
+    stopping(-1, calotype.HeliosDMDScheduler)
+    assert run("resume", "halves.calotype-state").stdout == "halves\n"
+    assert np.array_equal(shown("halves"), made)
 
 
 def test_prompts_take_turns_as_a_file_says(film, film_model):

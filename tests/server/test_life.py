@@ -12,12 +12,15 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from calotype.models.autoencoder_kl import AutoencoderKL
 from calotype.remote.session import RemoteSession
 from calotype.remote.vae import RemoteVAE
+from tests import tiny_helios
 from tests.server.asking import ask, body_of, described, get
 from tests.tiny import tiny_vae
 
@@ -84,6 +87,18 @@ def test_a_pipelines_vae_is_another_process_until_that_is_told_to_end(folder, tm
         facts = [json.loads(line) for line in lines.splitlines()]
         assert {"request", "route", "status", "milliseconds", "bytes"} <= {*facts[0]}
         assert not any("shape=" in line or str(folder) in line for line in lines.splitlines())
+
+
+def test_a_films_pipeline_encodes_and_decodes_in_another_process(tmp_path_factory):
+    pipe, place = tiny_helios.pipeline(), tmp_path_factory.mktemp("secret") / "vae"
+    pipe.vae.save_pretrained(place)
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
+    told = {"prompt": "a", "image": picture, "num_frames": 33, "output_type": "pt", **tiny_helios.SHORT["base"]}
+    here = pipe(**told, generator=torch.manual_seed(0)).frames
+    with process("--vae", f"wan={place}") as (_, url, _):
+        pipe.vae = RemoteVAE(f"{url}/decode", f"{url}/encode", config=pipe.vae.config)
+        there = pipe(**told, generator=torch.manual_seed(0)).frames
+    torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-4)
 
 
 def metric(address, name):
