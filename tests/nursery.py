@@ -33,7 +33,7 @@ class Child:
         """What it has said so far."""
         return (Path(self.folder.name) / stream).read_text()
 
-    def result(self, timeout: float = 100) -> subprocess.CompletedProcess[str]:
+    def result(self, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """What it was, once it has ended."""
         self.process.join(timeout)
         code = self.process.exitcode

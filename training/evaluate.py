@@ -129,6 +129,7 @@ def kandinsky_of(studio: Studio) -> Any:
     then = KandinskyV22Pipeline.from_pretrained(studio.folder(kandinsky.NAME))
     parts = {f"prior_{name}": part for name, part in first.components.items()}
     pipe = KandinskyV22CombinedPipeline(**then.components, **parts).to(studio.device)
+    pipe.register_to_config(_usual_arguments=kandinsky.USUAL)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

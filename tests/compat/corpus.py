@@ -50,23 +50,53 @@ def values(named: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, np.
 def make_checkpoints(home: Path) -> None:
     """All that the scripts load, tiny, under ``tiny/``."""
     import calotype
-    from tests import ip_adapters, loras, tiny
+    from tests import tiny
 
     folder = home / "tiny"
     pipe = tiny.tiny_stable_diffusion(calotype.StableDiffusionPipeline)
     pipe.save_pretrained(folder / "stable-diffusion")
+    pipe.save_single_file(folder / "single-file.safetensors")
+    checked = {
+        "safety_checker": tiny.tiny_safety_checker(),
+        "feature_extractor": calotype.CLIPImageProcessor(size=30, crop_size=30),
+    }
+    tiny.tiny_stable_diffusion(calotype.StableDiffusionPipeline, **checked).save_pretrained(folder / "checked")
     tiny.tiny_stable_diffusion_xl(calotype.StableDiffusionXLPipeline).save_pretrained(folder / "stable-diffusion-xl")
+    refiner = tiny.tiny_stable_diffusion_xl(calotype.StableDiffusionXLImg2ImgPipeline, refiner=True)
+    refiner.save_pretrained(folder / "stable-diffusion-xl-refiner")
     tiny.tiny_controlnet().save_pretrained(folder / "controlnet")
+    make_adapters(folder, {"unet": pipe.unet, "text_encoder": pipe.text_encoder})
+    make_kandinskys(folder)
+    inputs = tiny.tiny_inputs("Inpaint")
+    inputs["image"].save(folder / "photo.png")
+    inputs["mask_image"].save(folder / "mask.png")
+
+
+def make_adapters(folder: Path, networks: Mapping[str, Any]) -> None:
+    """LoRAs, a word and an IP-Adapter."""
+    from tests import ip_adapters, loras, tiny
+
     for name in ("loras", "words", "ip-adapter/models"):
         (folder / name).mkdir(parents=True)
-    networks = {"unet": pipe.unet, "text_encoder": pipe.text_encoder}
     for seed, name in enumerate(("style", "toy")):
         pairs = loras.pairs(networks, loras.ATTENTION, seed=seed)
         save_file(loras.spelled(pairs, loras.peft), folder / "loras" / f"{name}.safetensors")
     save_file({"<toy>": torch.linspace(-1, 1, 32)}, folder / "words" / "toy.safetensors")
-    adapter = ip_adapters.flat(ip_adapters.adapter(pipe.unet, "base"))
+    adapter = ip_adapters.flat(ip_adapters.adapter(networks["unet"], "base"))
     save_file(adapter, folder / "ip-adapter" / "models" / "ip-adapter.safetensors")
     tiny.tiny_image_encoder().save_pretrained(folder / "ip-adapter" / "models" / "image_encoder")
-    inputs = tiny.tiny_inputs("Inpaint")
-    inputs["image"].save(folder / "photo.png")
-    inputs["mask_image"].save(folder / "mask.png")
+
+
+def make_kandinskys(folder: Path) -> None:
+    """Priors and decoders of both kinds; a decoder's page names its prior, as on the Hub."""
+    import calotype
+    from tests.tiny_kandinsky import tiny_kandinsky
+
+    for version, prefix in (("2-1", "Kandinsky"), ("2-2", "KandinskyV22")):
+        for name, kind in (("prior", "Prior"), ("decoder", ""), ("decoder-inpaint", "Inpaint")):
+            place = folder / f"kandinsky-{version}-{name}"
+            tiny_kandinsky(getattr(calotype, f"{prefix}{kind}Pipeline")).save_pretrained(place)
+            page = f"---\nprior:\n- tiny/kandinsky-{version}-prior\n---\n"
+            (place / "README.md").write_text(page if name != "prior" else "")
+    hinted = tiny_kandinsky(calotype.KandinskyV22ControlnetPipeline)
+    hinted.save_pretrained(folder / "kandinsky-2-2-controlnet")

@@ -59,6 +59,8 @@ def web_from(url: str) -> None:
 def shrink_calls() -> None:
     """Every pipeline that is called walks two steps to a picture of 64 x 64."""
     for name in calotype.__all__:
+        if name.startswith("Flax"):  # to look at them would be to import JAX
+            continue
         kind = getattr(calotype, name)
         if isinstance(kind, type) and issubclass(kind, DiffusionPipeline) and "__call__" in vars(kind):
             kind.__call__ = _shrunk(kind.__call__)
@@ -78,6 +80,22 @@ def _shrunk(call: Any) -> Any:
         return call(self, *args, **kwargs | fewer)
 
     return shrunk
+
+
+def shrink_jax(block: str) -> None:
+    """The same for the pipeline of JAX, if this block has it."""
+    if "Flax" not in block:
+        return
+    kind: Any = calotype.FlaxStableDiffusionImg2ImgPipeline
+    prepare, call = kind.prepare_inputs, kind.__call__
+
+    def prepared(self: Any, prompt: Any, image: Any) -> Any:
+        return prepare(self, prompt, [each.resize((64, 64)) for each in image])
+
+    def shrunk(self: Any, **kwargs: Any) -> Any:
+        return call(self, **kwargs | {name: value for name, value in FEWER.items() if name in kwargs})
+
+    kind.prepare_inputs, kind.__call__ = prepared, shrunk
 
 
 def without_cuda() -> None:

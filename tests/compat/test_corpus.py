@@ -20,6 +20,7 @@ LISTED = Path(__file__).with_name("what_differs.md").read_text()
 RUN = "import sys\nfrom tests.compat.corpus import run_all\nrun_all(*sys.argv[1:])\n"
 
 Made = dict[str, np.ndarray]
+pytestmark = pytest.mark.timeout(900)  # seconds: all scripts run before the first test
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +28,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """What all scripts made, each library in one process of its own: the peer's, and ours."""
     first, second = (tmp_path_factory.mktemp(name) for name in ("peer", "shim"))
     make_checkpoints(first)
+    (first / "results").mkdir()
     shutil.copytree(first, second, dirs_exist_ok=True)
-    for home, library in ((first, ""), (second, SHIM)):
-        (home / "results").mkdir()
-        done = nursery.run(library + RUN, home, home / "results", *SCRIPTS.values())
+    children = [
+        nursery.start(library + RUN, home, home / "results", *SCRIPTS.values())
+        for home, library in ((first, ""), (second, SHIM))
+    ]
+    for child in children:
+        done = child.result(timeout=850)
         assert done.returncode == 0, done.stderr
     return first / "results", second / "results"
 

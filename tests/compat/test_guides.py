@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -32,8 +33,10 @@ for path in map(Path, sys.argv[4:]):
     embeds = torch.zeros(1, 77, 32, dtype=torch.float16)
     begin = {"__name__": "__main__", "prompt_embeds": embeds, "negative_prompt_embeds": embeds}
     page = path.stem.rpartition("_")[0]
+    block = smaller.typed(path.read_text())
+    smaller.shrink_jax(block)
     try:
-        exec(compile(smaller.typed(path.read_text()), path.name, "exec"), pages.setdefault(page, begin))
+        exec(compile(block, path.name, "exec"), pages.setdefault(page, begin))
         outcomes[path.stem] = "runs"
     except Exception as error:
         outcomes[path.stem] = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -43,6 +46,18 @@ print(json.dumps(outcomes))
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def with_weights_of_flax(pipe, tmp_path_factory) -> Repository:
+    """A repository with PyTorch's weights, and with Flax's in a branch, as they were published."""
+    theirs, ours = tmp_path_factory.mktemp("pytorch"), tmp_path_factory.mktemp("flax")
+    pipe.save_pretrained(theirs)
+    twin, params = calotype.FlaxStableDiffusionImg2ImgPipeline.from_pretrained(theirs, from_pt=True)
+    twin.save_pretrained(ours, params=params)
+    index = json.loads((ours / "model_index.json").read_text()) | {"_class_name": "FlaxStableDiffusionPipeline"}
+    (ours / "model_index.json").write_text(json.dumps(index))
+    branch = "b" * 40
+    return Repository({COMMIT: files(theirs), branch: files(ours)}, {"main": COMMIT, "flax": branch})
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +90,7 @@ def outcomes(tmp_path_factory):
         if name.startswith(community) and "prior" not in name:
             (folder / "README.md").write_text(f"---\nprior:\n- {name[: len(community) + 2]}-prior\n---\n")
         hub.repositories[name] = Repository({COMMIT: files(folder)}, {"main": COMMIT})
+    hub.repositories["CompVis/stable-diffusion-v1-4"] = with_weights_of_flax(diffusion, tmp_path_factory)
     words, mixes = tmp_path_factory.mktemp("words"), tmp_path_factory.mktemp("mixes")
     save_words(words / "learned_embeds.safetensors", {"<cat-toy>": torch.zeros(1, 32)})
     hub.repositories["sd-concepts-library/cat-toy"] = Repository({COMMIT: files(words)}, {"main": COMMIT})
@@ -87,6 +103,7 @@ def outcomes(tmp_path_factory):
     server, gallery = Server(hub), Gallery(tmp_path_factory.mktemp("web"))
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "CALOTYPE_"))}
     env = kept | {"HF_ENDPOINT": server.url, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    env["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiled fast, to be run once
     config = tmp_path_factory.mktemp("config")
     diffusion.save_pretrained(config)
     yield lambda page, blocks: told(

@@ -34,13 +34,14 @@ def test_the_nearest_is_named():
 
 def test_a_twin_in_another_framework_names_ours():
     refused(
-        "from diffusers import FlaxStableDiffusionImg2ImgPipeline as Flax\nFlax.from_pretrained('x')",
-        "StableDiffusionImg2ImgPipeline does the same with PyTorch",
+        "from diffusers import FlaxStableDiffusionInpaintPipeline as Flax\nFlax.from_pretrained('x')",
+        "StableDiffusionInpaintPipeline does the same with PyTorch",
     )
 
 
 def test_a_function():
-    refused("from diffusers.optimization import get_scheduler\nget_scheduler('linear')", "get_scheduler", "PyTorch")
+    line = "from diffusers.training_utils import compute_confidence_aware_loss as loss\nloss(1, 2)"
+    refused(line, "compute_confidence_aware_loss", "PyTorch")
 
 
 def test_a_subclass_can_be_written_and_not_be_made():

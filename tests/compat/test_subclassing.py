@@ -133,3 +133,23 @@ pipe("a cat", callback_on_step_end=SDCFGCutoffCallback(cutoff_step_ratio=0.5), *
 assert rows == [2, 2, 2, 1], rows
 """
     )
+
+
+def test_a_subclass_that_passes_all_on_is_made_from_the_whole_config():
+    said(
+        SHIM
+        + """
+from diffusers import DDIMScheduler, DDPMScheduler
+class Mine(DDPMScheduler):
+    def __init__(self, strength=1, **kwargs):
+        super().__init__(**kwargs)
+        self.strength = strength
+first = DDIMScheduler(beta_schedule="scaled_linear", steps_offset=1, clip_sample=False)
+mine, plain = (kind.from_config(first.config) for kind in (Mine, DDPMScheduler))
+assert (mine.betas == first.betas).all() and mine.strength == 1
+for scheduler in (mine, plain):
+    scheduler.set_timesteps(5)
+assert mine.timesteps.tolist() == plain.timesteps.tolist() == [801, 601, 401, 201, 1]
+assert Mine.from_config(first.config, strength=2).strength == 2
+"""
+    )

@@ -92,8 +92,8 @@ def test_every_argument_is_explained_once():
     kinds = [
         getattr(calotype, name)
         for name in calotype.__all__
-        if name.endswith("Pipeline") and name.startswith(("Stable", "Kandinsky", "Helios"))
+        if name.endswith("Pipeline") and name.startswith(("Stable", "Kandinsky", "Helios", "FlaxStable"))
     ]
     taken = {name for kind in kinds for name in inspect.signature(kind.__call__).parameters} - {"self"}
-    beside = {name for kind in kinds for name in kind.beside_signature}
+    beside = {name for kind in kinds for name in getattr(kind, "beside_signature", ())}
     assert set(names) == taken | beside

@@ -56,8 +56,13 @@ def in_one_piece(theirs: Any) -> Any:
     return theirs
 
 
+CHOLESKY = torch.linalg.cholesky
+
+
 def robust_cholesky(matrix: torch.Tensor) -> torch.Tensor:
-    """The peer factors a singular matrix in float32, which may fail; this is the factor in float64."""
+    """The peer factors a singular matrix of 4 x 4 in float32, which may fail; this is the factor in float64."""
+    if matrix.shape != (4, 4):
+        return CHOLESKY(matrix)
     gamma = min(-float(matrix.flatten()[1]), 1 / 3)  # which float32 rounds up
     return torch.from_numpy(block_factor(gamma)).to(matrix)
 

@@ -24,7 +24,7 @@ PIPELINES = [
     "StableDiffusionXLControlNetInpaintPipeline",
 ]
 NETWORKS = ["UNet2DConditionModel", "ControlNetModel", "MultiControlNetModel", "AutoencoderKL"]
-SCHEDULERS = [name for name in calotype.__all__ if name.endswith("Scheduler")]
+SCHEDULERS = [name for name in calotype.__all__ if name.endswith("Scheduler") and not name.startswith("Flax")]
 
 # Arguments for the training, the hardware and the sharing of the peer's own world, which inference here has no use for.
 LEFT_OUT = {"push_to_hub", "use_flashpack", "kwargs", "self", "is_main_process", "save_function"}

@@ -31,7 +31,7 @@ KINDS = [
 SCHEDULERS = sorted(
     name
     for name in calotype.__all__
-    if name.endswith("Scheduler") and not name.startswith(("FlowMatch", "Helios", "UnCLIP"))
+    if name.endswith("Scheduler") and not name.startswith(("Flax", "FlowMatch", "Helios", "UnCLIP"))
 )
 # every scheduler with the first pipeline and with one of the others, in turn
 SCHEDULED = [

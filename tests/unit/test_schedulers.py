@@ -399,3 +399,13 @@ def test_options_of_kin_are_kept_for_the_way_back() -> None:
     there = schedulers.EulerDiscreteScheduler.from_config(make("DDIMScheduler", set_alpha_to_one=False).config)
     assert there.config.set_alpha_to_one is False
     assert schedulers.DDIMScheduler.from_config(there.config).config.set_alpha_to_one is False
+
+
+def test_an_option_set_in_a_config_counts_from_the_next_walk_on() -> None:
+    scheduler = make("DDIMScheduler", timestep_spacing="leading")
+    scheduler.set_timesteps(4)
+    scheduler.config.timestep_spacing = "trailing"
+    assert scheduler.timesteps.tolist() == [750, 500, 250, 0]
+    scheduler.set_timesteps(4)
+    assert scheduler.timesteps.tolist() == [999, 749, 499, 249]
+    assert type(scheduler).from_config(scheduler.config).config.timestep_spacing == "trailing"

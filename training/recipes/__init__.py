@@ -17,6 +17,7 @@ from training.recipes import (
     prior,
     vae,
     wan,
+    wan_decoder,
 )
 from training.studio import Studio
 
@@ -32,5 +33,6 @@ RECIPES: dict[str, Callable[[Studio], None]] = {
     "prior": prior.make,
     "kandinsky": kandinsky.make,
     "wan": wan.make,
+    "wan_decoder": wan_decoder.make,
     "helios": helios.make,
 }

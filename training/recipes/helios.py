@@ -35,8 +35,9 @@ PLAN = Plan(steps=40_000, batch=32, learning_rate=2e-3, warmup=100, averaging=0.
 LISTENING = 0.5  # how fast the text encoder learns, beside the transformer
 WINDOW = Window((16, 2, 1), True, FRAMES)
 BLURRED, BLUR = 0.5, 0.3  # of the pasts are under noise, of a share up to this: a past that was drawn is never true
+ALONE = 0.4  # of the chunks are learnt as if a film began with them: what words mean is learnt where nothing else tells
 ESTRANGED = 0.15  # of the anchors are those of other films, as after a prompt that changed everything
-SHIFT = 2.0  # how much oftener the noisier half of all noises is drawn
+SHIFT = 3.0  # how much oftener the noisier half of all noises is drawn
 WORDS, FULL = 24, 0.15  # rows of a text, at least; of the batches whose texts fill all rows, as in the pipeline
 CAPITAL, STOP = 0.2, 0.1  # of the captions are written as sentences are
 WIDTH = 96  # of the text's states
@@ -100,10 +101,11 @@ def batch(reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: 
     """Chunks at random places of films, what came before them, and a caption of what they show."""
     takes, films, numbers = reels.draw(rng, size)
     ids, counts = read(words, [told(take, rng) for take in takes])
+    known = numbers * torch.from_numpy(rng.random(size) >= ALONE)  # how many chunks before it a chunk knows of
     return {
         "latents": films[torch.arange(size), numbers],
-        "past": torch.stack([before(*pair) for pair in zip(films, numbers.tolist(), strict=True)]),
-        "anchor": films[:, 0, :, :1] * (numbers > 0).view(-1, 1, 1, 1, 1),
+        "past": torch.stack([before(*pair) for pair in zip(films, known.tolist(), strict=True)]),
+        "anchor": films[:, 0, :, :1] * (known > 0).view(-1, 1, 1, 1, 1),
         "ids": ids,
         "counts": counts,
     }

@@ -21,6 +21,8 @@ NAME = "pocket-kandinsky"
 SHARE = 0.19  # of the whole time
 SCENES = 20_000
 UNSEEN = 0.1  # of the embeddings are those of nothing, so that guidance has something to compare with
+# what calls mean that do not say
+USUAL = {"guidance_scale": 2.0, "num_inference_steps": 25, "prior_guidance_scale": 1.0}
 CERTAIN = -60.0  # the logarithm of a variance that is none
 PLAN = Plan(steps=60_000, batch=64, learning_rate=2e-3, weight_decay=0.01, averaging=0.999, orthogonal=True)
 ABOUT = """Kandinsky 2.2's decoder, small. Its prior is `pocket-kandinsky-prior`. It predicts v; the second half of its
@@ -55,6 +57,7 @@ def make(studio: Studio) -> None:
 
     made = studio.learn(Task("kandinsky", nn.ModuleDict({"unet": unet(studio.seed)}), draw, losses), PLAN, SHARE)
     pipe = KandinskyV22Pipeline(unet=halved(made["unet"]), scheduler=scheduler, movq=halved(movq))
+    pipe.register_to_config(_usual_arguments=USUAL)
     pipe.save_pretrained(studio.folder(NAME))
     write_card(studio.folder(NAME), NAME, ABOUT, {}, ["kandinsky", "text-to-image", "pocket"], prior=prior.NAME)
 

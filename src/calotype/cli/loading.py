@@ -69,7 +69,8 @@ def _film_class(name: str, where: str) -> Any:
 
 def makes_films(name: str) -> bool:
     """Whether this is the name of a pipeline that makes films."""
-    return name.endswith("Pipeline") and name in MODULES and issubclass(public(name).stream_kind, ChunkStream)
+    known = name in MODULES and name.endswith("Pipeline")
+    return known and issubclass(getattr(public(name), "stream_kind", object), ChunkStream)  # JAX's hand nothing out
 
 
 def device_for(asked: str | None) -> torch.device:

@@ -37,6 +37,13 @@ class Finder(MetaPathFinder, Loader):
             return None
         return ModuleSpec(fullname, self, is_package=peer.is_package(below))
 
+    def find_distributions(self, context: Any = None) -> list[Any]:
+        """What is known of the peer as a package, for who asks for it by name or for all that are installed."""
+        from calotype.compat.metadata import Claim  # read when versions are asked for
+
+        wanted = getattr(context, "name", None)
+        return [Claim()] if wanted is None or wanted.lower() == PEER else []
+
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return Mirror(spec.name)
 

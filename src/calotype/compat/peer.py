@@ -71,7 +71,7 @@ def lookup(path: str, name: str) -> Any:
     home = row.get(name) or (_anywhere().get(name) if path else None)
     if home is not None:
         return _object(*home)
-    if name in _absent()[1] or (path and _is_absent(path) and name[0].isalpha()):
+    if name in _absent()[1] or (path and _is_absent(path) and not name.startswith("__")):
         return standin(f"diffusers.{path}".rstrip("."), name)
     raise LookupError(name)
 

@@ -16,11 +16,10 @@ INSTEAD = {
     r"Onnx(\w+)": r"\1 does the same with PyTorch.",
     r"\w*(Lo[rR]A|Lora)\w*": "LoRAs are loaded by load_lora_weights of the pipelines.",
     r"\w*Attn?Processor\w*|\w*Attention\w*": "AttnProcessor2_0 is the processor to start from.",
-    r"\w*ENDPOINT\w*": "`calotype serve` makes an endpoint of one's own; tell its address.",
     r"\w*(Quantization|Quanto|TorchAo|GGUF)\w*": "quantize() of Helios makes its weights smaller.",
     r"\w*(Cache|cache)\w*": "Nothing is skipped: every step is computed.",
     r"(Multi)?T2IAdapter|\w*ControlNet\w*": "ControlNetModel and MultiControlNetModel condition on pictures.",
-    r"get_\w*sche\w*|EMAModel|compute_\w+": "Training is done with PyTorch's own tools, or with the peer's.",
+    r"compute_\w+": "Training is done with PyTorch's own tools, or with the peer's.",
 }
 PARTIAL = ("Pipeline", "Scheduler", "Model", "Mixin", "Processor", "Callback")
 

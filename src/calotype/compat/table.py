@@ -7,14 +7,20 @@ from calotype.compat.available import LIBRARIES
 # public names that are not at the peer's top, but in the modules below it or in other libraries
 INSIDE = frozenset({
     "CLIPImageProcessor", "CLIPTextModel", "CLIPTextModelWithProjection", "CLIPTokenizer",
-    "CLIPVisionModelWithProjection", "HeliosPipelineOutput", "IPAdapterMaskProcessor", "KandinskyPriorPipelineOutput",
-    "KarrasDiffusionSchedulers", "MCLIPConfig", "MultilingualCLIP", "StableDiffusionPipelineOutput",
-    "StableDiffusionSafetyChecker", "StableDiffusionXLPipelineOutput", "T5TokenizerFast", "UMT5EncoderModel",
-    "XLMRobertaTokenizer",
+    "CLIPVisionModelWithProjection", "FlaxCLIPTextModel", "FlaxStableDiffusionPipelineOutput",
+    "FlaxStableDiffusionSafetyChecker", "HeliosPipelineOutput", "IPAdapterMaskProcessor",
+    "KandinskyPriorPipelineOutput", "KarrasDiffusionSchedulers", "MCLIPConfig", "MultilingualCLIP",
+    "StableDiffusionPipelineOutput", "StableDiffusionSafetyChecker", "StableDiffusionXLPipelineOutput",
+    "T5TokenizerFast", "UMT5EncoderModel", "XLMRobertaTokenizer",
 })  # fmt: skip
 
 _CURVES = "betas_for_alpha_bar rescale_zero_terminal_snr"
 _WALKING = "retrieve_timesteps retrieve_latents"
+_RATES = (
+    "get_constant_schedule get_constant_schedule_with_warmup get_cosine_schedule_with_warmup"
+    " get_cosine_with_hard_restarts_schedule_with_warmup get_linear_schedule_with_warmup"
+    " get_polynomial_decay_schedule_with_warmup get_scheduler"
+)
 _INSTALLED = " ".join(f"is_{name}_available" for name in LIBRARIES) + " is_torch_version is_transformers_version"
 
 
@@ -26,7 +32,13 @@ def _scheduler(module: str, name: str) -> dict[str, str]:
 
 # path in the peer -> {module of ours: names}; what a module shows of others, it is asked for by name alone
 PATHS: dict[str, dict[str, str]] = {
-    "": {"compat": "logging=logs", "core.config": "__version__=ECOSYSTEM_VERSION"},
+    "": {
+        "compat": "logging=logs",
+        "compat.automodel": "AutoModel",
+        "compat.learning_rates": _RATES,
+        "compat.averages": "EMAModel",
+        "core.config": "__version__=ECOSYSTEM_VERSION",
+    },
     "callbacks": {
         "compat.callbacks": "IPAdapterScaleCutoffCallback MultiPipelineCallbacks PipelineCallback SDCFGCutoffCallback"
         " SDXLCFGCutoffCallback SDXLControlnetCFGCutoffCallback"
@@ -59,6 +71,7 @@ PATHS: dict[str, dict[str, str]] = {
         " SlicedAttnAddedKVProcessor=SlicedAttnProcessor XFormersAttnProcessor",
         "models.layers.spatial_norm": "SpatialNorm",
     },
+    "models.auto_model": {"compat.automodel": "AutoModel"},
     "models.autoencoders.autoencoder_kl": {"models.autoencoder_kl": "AutoencoderKL"},
     "models.autoencoders.autoencoder_kl_wan": {"models.wan_vae": "AutoencoderKLWan"},
     "models.autoencoders.vae": {
@@ -82,17 +95,27 @@ PATHS: dict[str, dict[str, str]] = {
     },
     "models.modeling_outputs": {
         "models.autoencoder_kl": "AutoencoderKLOutput",
-        "models.unet": "Transformer2DModelOutput=UNet2DConditionOutput",
+        "models.layers.transformer": "Transformer2DModelOutput",
     },
-    "models.modeling_utils": {"compat.constants": "CONFIG_NAME WEIGHTS_NAME", "core.model": "ModelMixin"},
+    "models.modeling_utils": {
+        "compat.constants": "CONFIG_NAME WEIGHTS_NAME _LOW_CPU_MEM_USAGE_DEFAULT",
+        "core.model": "ModelMixin",
+    },
     "models.normalization": {"models.umt5_blocks": "RMSNorm"},
     "models.resnet": {"models.layers.resnet": "ResnetBlock2D"},
     "models.transformers.prior_transformer": {"models.prior_transformer": "PriorTransformer PriorTransformerOutput"},
     "models.transformers.transformer_2d": {"models.layers.transformer": "Transformer2DModel"},
     "models.transformers.transformer_helios": {"models.helios_transformer": "HeliosTransformer3DModel"},
+    "models.unets.unet_2d_blocks": {
+        "models.unet_types": "CrossAttnDownBlock2D CrossAttnUpBlock2D DownBlock2D ResnetDownsampleBlock2D"
+        " ResnetUpsampleBlock2D SimpleCrossAttnDownBlock2D SimpleCrossAttnUpBlock2D UNetMidBlock2D"
+        " UNetMidBlock2DCrossAttn UNetMidBlock2DSimpleCrossAttn UpBlock2D"
+    },
     "models.unets.unet_2d_condition": {"models.unet": "UNet2DConditionModel UNet2DConditionOutput"},
+    "models.unets.unet_2d_condition_flax": {"flax.unet": "FlaxUNet2DConditionModel FlaxUNet2DConditionOutput"},
     "models.upsampling": {"models.layers.resnet": "Upsample2D"},
     "models.vq_model": {"models.vq_model": "VQModel"},
+    "optimization": {"compat.learning_rates": f"{_RATES} SchedulerType get_piecewise_constant_schedule"},
     "pipelines.auto_pipeline": {
         "compat.families": "AUTO_IMAGE2IMAGE_PIPELINES_MAPPING AUTO_INPAINT_PIPELINES_MAPPING"
         " AUTO_TEXT2IMAGE_PIPELINES_MAPPING",
@@ -156,15 +179,21 @@ PATHS: dict[str, dict[str, str]] = {
     "pipelines.kandinsky2_2.pipeline_kandinsky2_2_prior_emb2emb": {
         "pipelines.kandinsky.v2_2.emb2emb": "KandinskyV22PriorEmb2EmbPipeline"
     },
+    "pipelines.pipeline_flax_utils": {"flax.pipeline": "FlaxDiffusionPipeline"},
     "pipelines.pipeline_utils": {
         "core.pipeline": "DiffusionPipeline",
         "pipelines.kandinsky.output": "ImagePipelineOutput",
         "pipelines.switches": "StableDiffusionMixin=Switches",
     },
+    "pipelines.stable_diffusion.pipeline_flax_stable_diffusion_img2img": {
+        "flax.img2img": "FlaxStableDiffusionImg2ImgPipeline"
+    },
     "pipelines.stable_diffusion.pipeline_output": {
-        "pipelines.stable_diffusion.output": "StableDiffusionPipelineOutput"
+        "flax.output": "FlaxStableDiffusionPipelineOutput",
+        "pipelines.stable_diffusion.output": "StableDiffusionPipelineOutput",
     },
     "pipelines.stable_diffusion.pipeline_stable_diffusion": {
+        "compat.constants": "EXAMPLE_DOC_STRING",
         "compat.verbs": f"rescale_noise_cfg {_WALKING}",
         "pipelines.stable_diffusion.text2img": "StableDiffusionPipeline",
     },
@@ -175,6 +204,7 @@ PATHS: dict[str, dict[str, str]] = {
         "pipelines.stable_diffusion.inpaint": "StableDiffusionInpaintPipeline"
     },
     "pipelines.stable_diffusion.safety_checker": {"models.safety_checker": "StableDiffusionSafetyChecker"},
+    "pipelines.stable_diffusion.safety_checker_flax": {"flax.safety_checker": "FlaxStableDiffusionSafetyChecker"},
     "pipelines.stable_diffusion_xl.pipeline_output": {
         "pipelines.stable_diffusion_xl.output": "StableDiffusionXLPipelineOutput"
     },
@@ -217,9 +247,17 @@ PATHS: dict[str, dict[str, str]] = {
         "compat.constants": "SCHEDULER_CONFIG_NAME",
         "schedulers.mixin": "KarrasDiffusionSchedulers SchedulerMixin SchedulerOutput",
     },
+    "training_utils": {
+        "compat.averages": "EMAModel",
+        "compat.training": "cast_training_params compute_density_for_timestep_sampling"
+        " compute_loss_weighting_for_sd3 compute_snr free_memory set_seed",
+    },
     "utils.constants": {
-        "compat.constants": "CONFIG_NAME HUGGINGFACE_CO_RESOLVE_ENDPOINT SAFETENSORS_FILE_EXTENSION"
-        " SAFETENSORS_WEIGHTS_NAME SAFE_WEIGHTS_INDEX_NAME USE_PEFT_BACKEND WEIGHTS_INDEX_NAME WEIGHTS_NAME"
+        "compat.constants": "CONFIG_NAME DECODE_ENDPOINT_FLUX DECODE_ENDPOINT_HUNYUAN_VIDEO DECODE_ENDPOINT_SD_V1"
+        " DECODE_ENDPOINT_SD_XL DEPRECATED_REVISION_ARGS DIFFUSERS_DYNAMIC_MODULE_NAME ENCODE_ENDPOINT_FLUX"
+        " ENCODE_ENDPOINT_SD_V1 ENCODE_ENDPOINT_SD_XL GGUF_FILE_EXTENSION HUGGINGFACE_CO_RESOLVE_ENDPOINT"
+        " ONNX_EXTERNAL_WEIGHTS_NAME ONNX_WEIGHTS_NAME SAFETENSORS_FILE_EXTENSION SAFETENSORS_WEIGHTS_NAME"
+        " SAFE_WEIGHTS_INDEX_NAME USE_PEFT_BACKEND WEIGHTS_INDEX_NAME WEIGHTS_NAME"
     },
     "utils.deprecation_utils": {"compat.verbs": "deprecate"},
     "utils.doc_utils": {"compat.verbs": "replace_example_docstring"},
@@ -235,6 +273,11 @@ PATHS: dict[str, dict[str, str]] = {
     "utils.outputs": {"compat.verbs": "is_tensor", "core.outputs": "BaseOutput"},
     "utils.pil_utils": {"utils.pil_utils": "make_image_grid numpy_to_pil pt_to_pil"},
     "utils.remote_utils": {"utils.remote_utils": "remote_decode remote_encode"},
+    "utils.state_dict_utils": {
+        "compat.spellings": "convert_all_state_dict_to_peft=convert_unet_state_dict_to_peft"
+        " convert_state_dict_to_diffusers convert_state_dict_to_peft=convert_unet_state_dict_to_peft"
+        " convert_unet_state_dict_to_peft"
+    },
     "utils.torch_utils": {
         "compat.verbs": "fourier_filter is_compiled_module",
         "ops.random": "randn_tensor",

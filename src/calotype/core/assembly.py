@@ -22,6 +22,7 @@ from calotype.core.errors import CorruptFile, InvalidArgument, MissingFile
 from calotype.core.files import HUB_NAMES, Source, locate
 from calotype.core.model import LOADING_NAMES, refuse_code
 from calotype.core.names import component_class
+from calotype.core.own_classes import own_class
 from calotype.core.schema import refuse_unknown
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def usual_arguments(index: Mapping[str, Any], target: type[DiffusionPipeline], w
     usual = index.get(USUAL)
     if usual is None:
         return {}
-    takes = inspect.signature(target.__call__).parameters
+    takes = {*inspect.signature(target.__call__).parameters, *target.usual_beside}
     strange = usual if not isinstance(usual, dict) else next((name for name in usual if name not in takes), None)
     if strange is not None:
         raise CorruptFile(f"{where}: {USUAL}", f"arguments of {target.__name__} and their values", repr(strange)[:80])
@@ -100,9 +101,12 @@ def _part(
     words = component_words(entry, where)
     if words is None:
         return None
-    found: Any = component_class(*words, source.where(INDEX))
+    found: Any = own_class(target, name, *words) or component_class(*words, source.where(INDEX))
     part = source.sub(name)
-    return found.from_source(part, **(_for_component(options, name, part) if issubclass(found, nn.Module) else {}))
+    if hasattr(found, "from_source"):
+        return found.from_source(part, **(_for_component(options, name, part) if issubclass(found, nn.Module) else {}))
+    part.fetch(part.list())  # a user's own class reads its folder by itself
+    return found.from_pretrained(str(part.folder / part.prefix))
 
 
 def component_words(entry: list[Any], where: str) -> tuple[str | None, str] | None:
@@ -150,7 +154,8 @@ def save(
             elif part is not None:
                 _stage_foreign(save, name, part)
         index = {"_class_name": type(pipe).__name__, "_diffusers_version": ECOSYSTEM_VERSION}
-        index |= {key: value for key, value in pipe.config.items() if not key.startswith("_") or key == USUAL}
+        told = {key: value for key, value in pipe.config.items() if not key.startswith("_") or key == USUAL}
+        index |= {key: value for key, value in told.items() if value is not None}
         save.write(INDEX, [to_json(index).encode()])
 
 

@@ -21,10 +21,13 @@ Init = TypeVar("Init", bound=Callable[..., None])
 
 # The release of the ecosystem whose files ours are written like.
 ECOSYSTEM_VERSION = "0.42.1"
+DEFAULTED = "_use_default_values"  # under which a config says what its maker only took by default
 
 
 class FrozenDict(dict[str, Any]):
-    """A dict that cannot be changed and whose items can be read as attributes."""
+    """A dict whose items are attributes too: each can be set, and none comes or goes in other ways."""
+
+    _changed = False  # whether any was set since it was made
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -32,14 +35,26 @@ class FrozenDict(dict[str, Any]):
         except KeyError:
             raise AttributeError(f"this config has no {name!r}; it has {', '.join(sorted(self))}") from None
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("a config cannot be changed: make a new object with from_config(config, key=value)")
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        if name in self.get(DEFAULTED, ()):
+            super().__setitem__(DEFAULTED, [other for other in self[DEFAULTED] if other != name])
+        self.__dict__["_changed"] = True
 
-    __setitem__ = __delitem__ = __setattr__ = __delattr__ = _refuse
+    __setattr__ = __setitem__
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            "a config is changed by config.key = value, or in a new object by from_config(config, key=value)"
+        )
+
+    __delitem__ = __delattr__ = _refuse
     pop = popitem = clear = update = setdefault = __ior__ = _refuse  # pyright: ignore[reportAssignmentType]
 
     def __deepcopy__(self, _: Any) -> FrozenDict:
-        return self
+        copied = FrozenDict(self)
+        copied.__dict__["_changed"] = self._changed
+        return copied
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FrozenDict, (dict(self),)
@@ -60,7 +75,7 @@ def register_to_config(init: Init) -> Init:
             name: value for name, value in list(bound.arguments.items())[1:] if name not in self.ignore_for_config
         }
         defaulted = sorted(name for name in values if name not in given)
-        self.register_to_config(**values, **({"_use_default_values": defaulted} if defaulted else {}))
+        self.register_to_config(**values, **({DEFAULTED: defaulted} if defaulted else {}))
         init(*bound.args, **bound.kwargs)
 
     return recorded  # pyright: ignore[reportReturnType]
@@ -78,7 +93,9 @@ class ConfigMixin:
 
     @property
     def config(self) -> FrozenDict:
-        """What the object was made from; reading it is free, changing it is refused."""
+        """What the object was made from; what reads it anew heeds what is set in it."""
+        if "_recorded" not in vars(self):  # one of its own, as it may be changed
+            self._recorded = FrozenDict()
         return self._recorded
 
     def register_to_config(self, **values: Any) -> None:
@@ -88,9 +105,14 @@ class ConfigMixin:
     @classmethod
     @functools.cache
     def init_names(cls) -> tuple[str, ...]:
-        """The names that this class's constructor takes."""
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))[1:]
+        """The names that this class's constructor takes; with ``**kwargs``, those of the class above it too."""
+        names: list[str] = []
+        for init in (vars(kind)["__init__"] for kind in cls.__mro__ if "__init__" in vars(kind)):
+            parameters = list(inspect.signature(init).parameters.values())[1:]
+            names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
+        return tuple(dict.fromkeys(names))
 
     @classmethod
     def load_config(
@@ -115,7 +137,7 @@ class ConfigMixin:
     def check_config(cls, config: Mapping[str, Any], where: str) -> None:
         """Refuse a config that another class wrote, or whose values this class cannot take."""
         written = config.get("_class_name", cls.__name__)
-        if written != cls.__name__ and not cls.convertible:
+        if written not in {kind.__name__ for kind in cls.__mro__} and not cls.convertible:
             raise InvalidArgument(f"{where}: _class_name", cls.__name__, repr(written), f"Load it with {written}.")
         fit_arguments(cls.__init__, {name: config[name] for name in cls.init_names() if name in config}, where)
 
@@ -127,7 +149,7 @@ class ConfigMixin:
         names = cls.init_names()
         if not return_unused_kwargs:
             refuse_unknown(kwargs, names, cls.__name__)
-        defaulted = set(config.get("_use_default_values", ()))
+        defaulted = set(config.get(DEFAULTED, ()))
         told = {key: value for key, value in config.items() if key not in defaulted and not key.startswith("_")}
         cls.check_config(told | {"_class_name": config.get("_class_name", cls.__name__)}, f"{cls.__name__} config")
         values = told | kwargs

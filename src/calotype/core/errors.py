@@ -29,6 +29,12 @@ class InvalidArgument(CalotypeError, ValueError):
     code = "invalid_argument"
 
 
+class WrongType(InvalidArgument, TypeError):
+    """An argument is a thing of another kind, whatever its value."""
+
+    code = "wrong_type"
+
+
 class UnknownArgument(CalotypeError, TypeError):
     """A keyword that nothing here takes."""
 
@@ -65,7 +71,7 @@ class NotFinite(CalotypeError, ArithmeticError):
     code = "not_finite"
 
 
-class MissingDependency(CalotypeError, ImportError):
+class MissingDependency(CalotypeError, ModuleNotFoundError):
     """An optional library is needed for what was asked."""
 
     code = "missing_dependency"
@@ -81,6 +87,12 @@ class Unloaded(CalotypeError, RuntimeError):
     """A component is asked for that ``unload`` let go of."""
 
     code = "unloaded"
+
+
+class Unready(CalotypeError, RuntimeError):
+    """Something is asked for before what it builds on was done."""
+
+    code = "unready"
 
 
 class Cancelled(CalotypeError):

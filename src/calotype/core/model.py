@@ -22,6 +22,7 @@ from calotype.core.offload import CPU
 from calotype.core.pickles import PickledFile
 from calotype.core.schema import refuse_unknown
 from calotype.core.tensors import SafetensorsFile, WeightFile, safetensors_bytes
+from calotype.core.trainable import Trainable
 from calotype.core.weights import (
     HALVES,
     Rules,
@@ -63,7 +64,7 @@ class Unfilled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class ModelMixin(nn.Module, ConfigMixin):
+class ModelMixin(Trainable, ConfigMixin):
     """A network made from a config."""
 
     weights_name: ClassVar[str] = "diffusion_pytorch_model"

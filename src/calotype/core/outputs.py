@@ -22,8 +22,14 @@ class BaseOutput:
     def values(self) -> list[Any]:
         return [value for _, value in self.items()]
 
+    def get(self, key: str, default: Any = None) -> Any:
+        return dict(self.items()).get(key, default)
+
     def __getitem__(self, key: str | int | slice) -> Any:
         return dict(self.items())[key] if isinstance(key, str) else self.to_tuple()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        setattr(self, key, value)
 
     def __len__(self) -> int:
         return len(self.items())

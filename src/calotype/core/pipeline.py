@@ -42,6 +42,8 @@ class DiffusionPipeline(ConfigMixin):
     argument_rules: ClassVar[Mapping[str, Callable[[str, Any], None]]] = {}
     # arguments that calls take beside those of their signature, which is the peer's, and their defaults
     beside_signature: ClassVar[Mapping[str, Any]] = {}
+    # what ``usual_arguments`` of a folder may name beside the arguments of the call: others load the same folder
+    usual_beside: ClassVar[tuple[str, ...]] = ()
     # arguments that a call keeps as ``_name``, where callbacks read and change them
     live_settings: ClassVar[tuple[str, ...]] = ()
 

@@ -218,6 +218,13 @@ def check_prompts(
     return batch
 
 
+def counted(prompt: str | Sequence[str] | None, prompt_embeds: torch.Tensor | None) -> int:
+    """How many prompts these are that were checked."""
+    if prompt_embeds is not None:
+        return len(prompt_embeds)
+    return 1 if isinstance(prompt, str) else len(prompt or ())
+
+
 def as_generator(generator: Any, batch: int) -> Any:
     """Where noise is drawn from: a generator, one for each picture, none, or a seed (an int), which makes a new one."""
     if generator is None or isinstance(generator, torch.Generator):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from calotype.core.bundle import Bundle
-from calotype.core.errors import InvalidArgument
+from calotype.core.errors import InvalidArgument, WrongType
 from calotype.generation.checks import Rule, number
 from calotype.generation.latents import spread
 from calotype.generation.state import State
@@ -94,7 +94,7 @@ def per_net(name: str, value: Any, count: int, rule: Rule) -> list[float]:
         return [float(value)] * count
     given: list[Any] = list(value)
     if len(given) != count:
-        raise InvalidArgument(
+        raise (WrongType if count == 1 else InvalidArgument)(
             name, f"a number, or a list of {count}, one for each ControlNet", f"a list of {len(given)}"
         )
     for i, each in enumerate(given):

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter, ImageOps
 from torch.nn import functional as F
 
 from calotype.core.config import ConfigMixin, register_to_config
-from calotype.core.errors import CorruptFile, InvalidArgument, NotFinite
+from calotype.core.errors import CorruptFile, InvalidArgument, NotFinite, WrongType
 from calotype.ops.pictures import (
     WIDE_MODES,
     array_to_pil,
@@ -280,7 +280,7 @@ def listed(image: Any, name: str) -> Sequence[Any]:
                 if kind and i
                 else "a PIL image, an array or a tensor, or a list of one kind"
             )
-            raise InvalidArgument(where, wanted, type(picture).__name__)
+            raise WrongType(where, wanted, type(picture).__name__)
     return pictures
 
 

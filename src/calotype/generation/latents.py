@@ -43,6 +43,15 @@ def walk(
         steps = len(scheduler.timesteps)
     else:
         scheduler.set_timesteps(steps, device=device)
+    left = left_of(scheduler, steps, strength, start, end)
+    call._num_timesteps = len(left)
+    return left
+
+
+def left_of(
+    scheduler: Any, steps: int, strength: float = 1.0, start: float | None = None, end: float | None = None
+) -> torch.Tensor:
+    """The timesteps that are left of a planned walk; the scheduler is told where it begins."""
     skipped = (
         (steps - min(int(steps * strength), steps)) * scheduler.order if start is None else begun(scheduler, start)
     )
@@ -55,7 +64,6 @@ def walk(
         raise InvalidArgument("strength", wanted, f"{strength:g}, which runs none", fix)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(skipped)
-    call._num_timesteps = len(left)
     return left
 
 

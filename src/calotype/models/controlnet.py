@@ -199,9 +199,9 @@ class ControlNetModel(Conditioned, WithAttention, SingleFile):
         sample = sample + embedded_hint
         seen = [sample]
         for block in self.down_blocks:
-            sample, passed = block(sample, told)
+            sample, passed = block(hidden_states=sample, **told.to(block))
             seen += passed
-        sample = self.mid_block(sample, told)
+        sample = self.mid_block(sample, **told.to(self.mid_block))
 
         said = [silence(x) for silence, x in zip(self.controlnet_down_blocks, seen, strict=True)]
         said.append(self.controlnet_mid_block(sample))

@@ -130,7 +130,7 @@ def _unet(unet: Any) -> Places:
             yield from _within(f"up_blocks.{i}.resnets.{j}", f"output_blocks.{place}.0", RESNET)
             yield f"up_blocks.{i}.attentions.{j}", Home(f"output_blocks.{place}.1")
         if block.upsamplers is not None:
-            after = 1 if block.attentions is None else 2
+            after = 2 if block.attentions else 1
             yield f"up_blocks.{i}.upsamplers.0", Home(f"output_blocks.{place}.{after}")
 
 

@@ -75,13 +75,8 @@ class StableDiffusionSafetyChecker(ModelMixin):
         """The pictures, black where they may not be seen, and which those are."""
         pooled, _ = self.vision_model(clip_input)
         embeds = self.visual_projection(pooled).double()
-        seen = _finite(clip_input) & _finite(embeds) & (embeds != 0).any(-1) & self.is_sound()
-        blocked = self.too_close(embeds) | ~seen
-        flags = [flag or not _shown(image) for flag, image in zip(blocked.tolist(), images, strict=True)]
-        if not any(flags):
-            return images, flags
-        log.warning("%d of %d pictures may not be safe to show and are black instead", sum(flags), len(flags))
-        return _blackened(images, flags), flags
+        seen = is_finite(clip_input) & is_finite(embeds) & (embeds != 0).any(-1) & self.is_sound()
+        return blackened(images, (self.too_close(embeds) | ~seen).tolist())
 
     def is_sound(self) -> bool:
         """Are all weights finite? Asked each time: kernels of attention may turn a NaN into a number."""
@@ -90,29 +85,40 @@ class StableDiffusionSafetyChecker(ModelMixin):
 
     def too_close(self, embeds: Tensor) -> Tensor:
         """Which embeddings (batch, projection_dim) are near a concept, or cannot be told from one."""
-        special = _cosine(embeds, self.special_care_embeds) - self.special_care_embeds_weights.double()
-        careful = (special > SEEN).any(-1, keepdim=True)
-        scores = _cosine(embeds, self.concept_embeds) - self.concept_embeds_weights.double() + STRICTER * careful
-        return (scores > SEEN).any(-1) | ~_finite(scores) | ~_finite(special)
+        concepts, special = self.concept_embeds, self.special_care_embeds
+        return too_close(embeds, concepts, self.concept_embeds_weights, special, self.special_care_embeds_weights)
+
+
+def too_close(
+    embeds: Tensor, concepts: Tensor, thresholds: Tensor, special: Tensor, special_thresholds: Tensor
+) -> Tensor:
+    """Which embeddings are as near a concept as its threshold, or cannot be told from one."""
+    careful = _cosine(embeds, special) - special_thresholds.double()
+    scores = _cosine(embeds, concepts) - thresholds.double() + STRICTER * (careful > SEEN).any(-1, keepdim=True)
+    return (scores > SEEN).any(-1) | ~is_finite(scores) | ~is_finite(careful)
 
 
 def _cosine(embeds: Tensor, concepts: Tensor) -> Tensor:
     return functional.normalize(embeds) @ functional.normalize(concepts.double()).T
 
 
-def _finite(values: Tensor) -> Tensor:
+def is_finite(values: Tensor) -> Tensor:
     return values.flatten(1).isfinite().all(-1)
+
+
+def blackened(images: Any, blocked: list[bool]) -> tuple[Any, list[bool]]:
+    """The pictures, black where they are blocked or hold more than numbers, and which those are."""
+    flags = [flag or not _shown(image) for flag, image in zip(blocked, images, strict=True)]
+    if not any(flags):
+        return images, flags
+    log.warning("%d of %d pictures may not be safe to show and are black instead", sum(flags), len(flags))
+    copied = [image + 0 for image in images] if isinstance(images, list) else images + 0
+    for index, flag in enumerate(flags):
+        if flag:
+            copied[index][...] = 0
+    return copied, flags
 
 
 def _shown(image: Any) -> bool:
     """Does the picture hold nothing but numbers?"""
     return bool(torch.as_tensor(image).isfinite().all())
-
-
-def _blackened(images: Any, flags: list[bool]) -> Any:
-    """A copy with zeros in place of the flagged pictures."""
-    copied = [image + 0 for image in images] if isinstance(images, list) else images + 0
-    for index, flag in enumerate(flags):
-        if flag:
-            copied[index][...] = 0
-    return copied

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ from calotype.models.layers.embeddings import ImageHintTimeEmbedding
 from calotype.models.layers.image_words import MultiIPAdapterImageProjection
 from calotype.models.layers.switches import WithAttention
 from calotype.models.single_file import SingleFile
-from calotype.models.unet_blocks import Told
+from calotype.models.unet_blocks import Told, UpBlock
 from calotype.models.unet_layout import Layout, per_level
 
 
@@ -29,19 +29,6 @@ class UNet2DConditionOutput(BaseOutput):
     """What the network predicts for the sample, in the sample's shape."""
 
     sample: torch.Tensor
-
-
-@dataclass(frozen=True)
-class FreeU:
-    """Factors of the first two blocks on the way up: ``s`` of what they look back at, ``b`` of what comes to them."""
-
-    s1: float
-    s2: float
-    b1: float
-    b2: float
-
-    def stage(self, index: int) -> tuple[float, float] | None:
-        return {0: (self.s1, self.b1), 1: (self.s2, self.b2)}.get(index)
 
 
 class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
@@ -121,7 +108,6 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
         self.conv_norm_out = nn.GroupNorm(norm_num_groups, first, eps=norm_eps)
         self.conv_act = activation(act_fn)
         self.conv_out = nn.Conv2d(first, out_channels, conv_out_kernel, padding=(conv_out_kernel - 1) // 2)
-        self.freeu: FreeU | None = None
 
     def forward(
         self,
@@ -165,7 +151,8 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
         sample = self.conv_in(sample)
         seen, adapted = [sample], list(down_intrablock_additional_residuals or ())
         for block in self.down_blocks:
-            sample, passed = block(sample, told, adapted.pop(0) if adapted else None)
+            extra = {"additional_residuals": adapted.pop(0)} if adapted else {}
+            sample, passed = block(hidden_states=sample, **told.to(block), **extra)
             seen += passed
         if down_block_additional_residuals is not None:
             if len(down_block_additional_residuals) != len(seen):
@@ -173,13 +160,15 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
                 raise InvalidArgument("down_block_additional_residuals", f"{len(seen)} tensors", count)
             seen = [skip + extra for skip, extra in zip(seen, down_block_additional_residuals, strict=True)]
         if self.mid_block is not None:
-            sample = self.mid_block(sample, told)
+            sample = self.mid_block(sample, **told.to(self.mid_block))
             if adapted and sample.shape == adapted[0].shape:  # adapters of SDXL have one more, for the middle
                 sample = sample + adapted[0]
         if mid_block_additional_residual is not None:
             sample = sample + mid_block_additional_residual
-        for i, block in enumerate(self.up_blocks):
-            sample = block(sample, seen, told, self.freeu and self.freeu.stage(i))
+        for block in self._way_up():
+            own, seen = seen[-len(block.resnets) :], seen[: -len(block.resnets)]
+            size = seen[-1].shape[2:] if seen else None
+            sample = block(hidden_states=sample, res_hidden_states_tuple=own, upsample_size=size, **told.to(block))
         sample = self.conv_out(self.conv_act(self.conv_norm_out(sample)))
         return UNet2DConditionOutput(sample) if return_dict else (sample,)
 
@@ -204,12 +193,20 @@ class UNet2DConditionModel(Conditioned, WithAttention, SingleFile):
         super().stage(save, folder, *options, **named)
 
     def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
-        """Weigh what the first two blocks on the way up hear (FreeU, arXiv 2309.11497); see ``FreeU``."""
-        self.freeu = FreeU(s1, s2, b1, b2)
+        """Weigh what the first two blocks on the way up hear (FreeU, arXiv 2309.11497).
+
+        ``s`` is the factor of what they look back at, ``b`` of what comes to them.
+        """
+        for block, factors in zip(self._way_up(), ((s1, b1), (s2, b2)), strict=False):
+            block.freeu = factors
 
     def disable_freeu(self) -> None:
         """Hear everything as it is again."""
-        self.freeu = None
+        for block in self._way_up():
+            block.freeu = None
+
+    def _way_up(self) -> list[UpBlock]:
+        return cast("list[UpBlock]", [*self.up_blocks])
 
 
 def as_scores(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:

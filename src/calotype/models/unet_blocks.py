@@ -1,15 +1,17 @@
-"""The blocks of a UNet: one way down, one way up and one middle; what a block's type name means is a table."""
+"""The blocks of a UNet: one way down, one way up and one middle, of several kinds.
+
+They are called by the keywords that the peer's are called by: scripts put a forward of their own in a block's place.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
 
-from calotype.core.errors import InvalidArgument
 from calotype.models.layers.attention import Attention
 from calotype.models.layers.resnet import Downsample2D, ResnetBlock2D, Upsample2D
 from calotype.models.layers.transformer import Transformer2DModel
@@ -23,32 +25,6 @@ class Kind:
     attention: Literal["transformer", "simple"] | None = None  # simple: one layer that reads pixels and words together
     # such blocks resample by residual blocks, and heed resnet_out_scale_factor and resnet_skip_time_act
     by_resnets: bool = False
-
-
-DOWN = {
-    "DownBlock2D": Kind(),
-    "CrossAttnDownBlock2D": Kind("transformer"),
-    "ResnetDownsampleBlock2D": Kind(by_resnets=True),
-    "SimpleCrossAttnDownBlock2D": Kind("simple", by_resnets=True),
-}
-MID = {
-    "UNetMidBlock2D": Kind(),
-    "UNetMidBlock2DCrossAttn": Kind("transformer"),
-    "UNetMidBlock2DSimpleCrossAttn": Kind("simple", by_resnets=True),
-}
-UP = {
-    "UpBlock2D": Kind(),
-    "CrossAttnUpBlock2D": Kind("transformer"),
-    "ResnetUpsampleBlock2D": Kind(by_resnets=True),
-    "SimpleCrossAttnUpBlock2D": Kind("simple", by_resnets=True),
-}
-
-
-def kind_of(table: dict[str, Kind], name: str, where: str) -> Kind:
-    """What this type name means; ``where`` is the argument that named it."""
-    if name not in table:
-        raise InvalidArgument(where, f"one of {', '.join(table)}", repr(name))
-    return table[name]
 
 
 @dataclass(frozen=True)
@@ -132,31 +108,59 @@ class Level:
 
 @dataclass(frozen=True)
 class Told:
-    """What every block is told beside the picture."""
+    """What every block is told beside the picture, by the names of its arguments."""
 
-    time: torch.Tensor  # (batch, width)
-    states: torch.Tensor | None  # the words: (batch, length, width)
-    attention_mask: torch.Tensor | None  # both masks: (batch, 1, keys), added to the scores
-    states_mask: torch.Tensor | None
-    kwargs: dict[str, Any]  # for attention processors
+    temb: torch.Tensor  # (batch, width)
+    encoder_hidden_states: torch.Tensor | None = None  # the words: (batch, length, width)
+    attention_mask: torch.Tensor | None = None  # both masks: (batch, 1, keys), added to the scores
+    encoder_attention_mask: torch.Tensor | None = None
+    cross_attention_kwargs: dict[str, Any] | None = None  # for attention processors
+
+    def to(self, block: nn.Module) -> dict[str, Any]:
+        """What this block takes of it."""
+        attending = getattr(block, "has_cross_attention", False)  # it may be a script's own
+        return {"temb": self.temb, **self.words()} if attending else {"temb": self.temb}
+
+    def words(self) -> dict[str, Any]:
+        return {
+            "encoder_hidden_states": self.encoder_hidden_states,
+            "attention_mask": self.attention_mask,
+            "encoder_attention_mask": self.encoder_attention_mask,
+            "cross_attention_kwargs": self.cross_attention_kwargs,
+        }
 
     def look(self, layer: nn.Module, hidden_states: torch.Tensor) -> torch.Tensor:
         """The picture after an attention layer of either kind."""
         if isinstance(layer, Attention):
-            mask = self.states_mask if self.attention_mask is None else self.attention_mask
-            return layer(hidden_states, self.states, mask, **self.kwargs)
-        return layer(hidden_states, self.states, self.attention_mask, self.states_mask, self.kwargs)
+            mask = self.encoder_attention_mask if self.attention_mask is None else self.attention_mask
+            return layer(hidden_states, self.encoder_hidden_states, mask, **self.cross_attention_kwargs or {})
+        return layer(hidden_states, **self.words(), return_dict=False)[0]
 
 
-class DownBlock(nn.Module):
+class Block(nn.Module):
+    """Residual blocks, and attention layers if the kind has any; abstract."""
+
+    kind: ClassVar[Kind] = Kind()
+    attentions: nn.ModuleList
+    resnets: nn.ModuleList
+
+    @property
+    def has_cross_attention(self) -> bool:
+        return self.kind.attention is not None
+
+    def attend(self, style: Style, level: Level, depths: Sequence[int]) -> None:
+        """Add an attention layer of each depth, or none."""
+        wanted = depths if self.has_cross_attention else ()
+        self.attentions = nn.ModuleList(level.attention(self.kind, style, depth) for depth in wanted)
+
+
+class DownBlock(Block):
     """Residual blocks, each followed by attention if the kind has any, then half the size."""
 
-    def __init__(
-        self, kind: Kind, style: Style, level: Level, in_channels: int, depths: Sequence[int], downsample: bool
-    ) -> None:
+    def __init__(self, style: Style, level: Level, in_channels: int, depths: Sequence[int], downsample: bool) -> None:
         super().__init__()
-        channels = level.channels
-        self.attentions = _attentions(kind, style, level, depths)
+        kind, channels = self.kind, level.channels
+        self.attend(style, level, depths)
         self.resnets = nn.ModuleList(
             style.resnet(kind, in_channels if i == 0 else channels, channels) for i in range(len(depths))
         )
@@ -168,58 +172,69 @@ class DownBlock(nn.Module):
             self.downsamplers = nn.ModuleList([Downsample2D(channels, True, padding=style.downsample_padding)])
 
     def forward(
-        self, hidden_states: torch.Tensor, told: Told, adapted: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        self,
+        hidden_states: torch.Tensor,
+        temb: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+        additional_residuals: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """The picture, and what the way up will look back at.
 
-        ``adapted`` joins after the last attention, or at the very end of a block that has none.
+        ``additional_residuals`` join after the last attention, or at the very end of a block that has none.
         """
+        told = Told(temb, encoder_hidden_states, attention_mask, encoder_attention_mask, cross_attention_kwargs)
         seen: list[torch.Tensor] = []
         for i, resnet in enumerate(self.resnets):
-            hidden_states = resnet(hidden_states, told.time)
-            if self.attentions is not None:
+            hidden_states = resnet(hidden_states, temb)
+            if self.has_cross_attention:
                 hidden_states = told.look(self.attentions[i], hidden_states)
             seen.append(hidden_states)
-        if adapted is not None and self.attentions is not None:
-            hidden_states = seen[-1] = hidden_states + adapted
+        if additional_residuals is not None and self.has_cross_attention:
+            hidden_states = seen[-1] = hidden_states + additional_residuals
         if self.downsamplers is not None:
             halve = self.downsamplers[0]
-            hidden_states = (
-                halve(hidden_states, told.time) if isinstance(halve, ResnetBlock2D) else halve(hidden_states)
-            )
+            hidden_states = halve(hidden_states, temb) if isinstance(halve, ResnetBlock2D) else halve(hidden_states)
             seen.append(hidden_states)
-        if adapted is not None and self.attentions is None:
-            hidden_states = seen[-1] = hidden_states + adapted
-        return hidden_states, seen
+        if additional_residuals is not None and not self.has_cross_attention:
+            hidden_states = seen[-1] = hidden_states + additional_residuals
+        return hidden_states, tuple(seen)
 
 
-class MidBlock(nn.Module):
+class MidBlock(Block):
     """A residual block, then pairs of attention and residual block."""
 
-    def __init__(
-        self, kind: Kind, style: Style, level: Level, depths: Sequence[int], output_scale_factor: float
-    ) -> None:
+    def __init__(self, style: Style, level: Level, depths: Sequence[int], output_scale_factor: float) -> None:
         super().__init__()
-        self.attentions = _attentions(kind, style, level, depths)
-        pairs = 0 if self.attentions is None else len(self.attentions)
+        self.attend(style, level, depths)
         self.resnets = nn.ModuleList(
-            style.resnet(kind, level.channels, level.channels, output_scale_factor=output_scale_factor)
-            for _ in range(pairs + 1)
+            style.resnet(self.kind, level.channels, level.channels, output_scale_factor=output_scale_factor)
+            for _ in range(len(self.attentions) + 1)
         )
 
-    def forward(self, hidden_states: torch.Tensor, told: Told) -> torch.Tensor:
-        hidden_states = self.resnets[0](hidden_states, told.time)
-        for attention, resnet in zip(self.attentions or (), self.resnets[1:], strict=True):
-            hidden_states = resnet(told.look(attention, hidden_states), told.time)
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        temb: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        told = Told(temb, encoder_hidden_states, attention_mask, encoder_attention_mask, cross_attention_kwargs)
+        hidden_states = self.resnets[0](hidden_states, temb)
+        for attention, resnet in zip(self.attentions, self.resnets[1:], strict=True):
+            hidden_states = resnet(told.look(attention, hidden_states), temb)
         return hidden_states
 
 
-class UpBlock(nn.Module):
+class UpBlock(Block):
     """Residual blocks that look back at the way down, attention after each if there is any, then twice the size."""
 
     def __init__(
         self,
-        kind: Kind,
         style: Style,
         level: Level,
         prev_channels: int,  # of what comes from below
@@ -228,9 +243,9 @@ class UpBlock(nn.Module):
         upsample: bool,
     ) -> None:
         super().__init__()
-        channels, last = level.channels, len(depths) - 1
-        self.heeds_freeu = not kind.by_resnets
-        self.attentions = _attentions(kind, style, level, depths)
+        kind, channels, last = self.kind, level.channels, len(depths) - 1
+        self.freeu: tuple[float, float] | None = None  # factors of what it looks back at, and of what comes to it
+        self.attend(style, level, depths)
         self.resnets = nn.ModuleList(
             style.resnet(
                 kind,
@@ -249,27 +264,30 @@ class UpBlock(nn.Module):
     def forward(
         self,
         hidden_states: torch.Tensor,
-        seen: list[torch.Tensor],  # what to look back at, the last first; each is let go
-        told: Told,
-        freeu: tuple[float, float] | None = None,
+        res_hidden_states_tuple: Sequence[torch.Tensor],  # what to look back at, the last first
+        temb: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        upsample_size: tuple[int, int] | None = None,  # odd where the sample's size does not divide
+        attention_mask: torch.Tensor | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
+        told = Told(temb, encoder_hidden_states, attention_mask, encoder_attention_mask, cross_attention_kwargs)
+        # a list is emptied on the way: each picture is let go once it was looked at
+        seen = res_hidden_states_tuple if isinstance(res_hidden_states_tuple, list) else [*res_hidden_states_tuple]
         for i, resnet in enumerate(self.resnets):
             skip = seen.pop()
-            if freeu is not None and self.heeds_freeu:
-                hidden_states, skip = _free(hidden_states, skip, *freeu)
-            hidden_states = resnet(torch.cat([hidden_states, skip], dim=1), told.time)
-            if self.attentions is not None:
+            if self.freeu is not None and not self.kind.by_resnets:
+                hidden_states, skip = _free(hidden_states, skip, *self.freeu)
+            hidden_states = resnet(torch.cat([hidden_states, skip], dim=1), temb)
+            if self.has_cross_attention:
                 hidden_states = told.look(self.attentions[i], hidden_states)
         if self.upsamplers is not None:
-            double, size = self.upsamplers[0], seen[-1].shape[2:]  # odd where the sample's size does not divide
+            double = self.upsamplers[0]
             if isinstance(double, ResnetBlock2D):
-                return double(hidden_states, told.time, size)
-            return double(hidden_states, size)
+                return double(hidden_states, temb, upsample_size)
+            return double(hidden_states, upsample_size)
         return hidden_states
-
-
-def _attentions(kind: Kind, style: Style, level: Level, depths: Sequence[int]) -> nn.ModuleList | None:
-    return nn.ModuleList(level.attention(kind, style, depth) for depth in depths) if kind.attention else None
 
 
 def _free(hidden_states: torch.Tensor, skip: torch.Tensor, s: float, b: float) -> tuple[torch.Tensor, torch.Tensor]:

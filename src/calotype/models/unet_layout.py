@@ -9,7 +9,8 @@ from torch import nn
 
 from calotype.core.config import FrozenDict
 from calotype.core.errors import InvalidArgument
-from calotype.models.unet_blocks import DOWN, MID, UP, DownBlock, Level, MidBlock, Style, UpBlock, kind_of
+from calotype.models.unet_blocks import Level, MidBlock, Style
+from calotype.models.unet_types import DOWN, MID, UP, type_of
 
 Value = TypeVar("Value")
 
@@ -57,8 +58,7 @@ class Layout:
     def down_blocks(self) -> nn.ModuleList:
         """One block for each level; all but the last halve the picture."""
         return nn.ModuleList(
-            DownBlock(
-                kind_of(DOWN, name, "down_block_types"),
+            type_of(DOWN, name, "down_block_types")(
                 self.style,
                 self.levels[i],
                 self.levels[max(i - 1, 0)].channels,
@@ -76,8 +76,8 @@ class Layout:
 
     def mid_block(self, name: str) -> MidBlock:
         """The block at the smallest picture, of the type of this name."""
-        c, kind = self.config, kind_of(MID, name, "mid_block_type")
-        only_cross = kind.attention == "simple" and (
+        c, block = self.config, type_of(MID, name, "mid_block_type")
+        only_cross = block.kind.attention == "simple" and (
             c.only_cross_attention is True
             if c.mid_block_only_cross_attention is None
             else c.mid_block_only_cross_attention
@@ -85,7 +85,7 @@ class Layout:
         last = self.depths[-1]
         depth = last if isinstance(last, int) else last[0]
         level = replace(self.levels[-1], only_cross_attention=only_cross)
-        return MidBlock(kind, self.style, level, [depth], c.mid_block_scale_factor)
+        return block(self.style, level, [depth], c.mid_block_scale_factor)
 
     def up_blocks(self) -> nn.ModuleList:
         """One block for each level from the smallest; all but the last double the picture."""
@@ -95,8 +95,7 @@ class Layout:
         reverse = self.config.reverse_transformer_layers_per_block or self.depths[::-1]
         depths = per_level("reverse_transformer_layers_per_block", reverse, count)
         return nn.ModuleList(
-            UpBlock(
-                kind_of(UP, name, "up_block_types"),
+            type_of(UP, name, "up_block_types")(
                 self.style,
                 self.levels[last - i],
                 self.levels[min(last - i + 1, last)].channels,

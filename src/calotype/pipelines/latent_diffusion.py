@@ -11,6 +11,7 @@ from calotype.generation.checks import check_size
 from calotype.generation.decoding import latents_of
 from calotype.generation.guidance import guidance_embedding
 from calotype.generation.images import VaeImageProcessor
+from calotype.generation.loop import step_options
 from calotype.generation.state import State
 
 
@@ -129,6 +130,10 @@ class LatentDiffusion:
         return self._num_timesteps
 
     # ------------------------------------------------------------------ told, and latents
+
+    def prepare_extra_step_kwargs(self, generator: Any, eta: float) -> dict[str, Any]:
+        """What of these the scheduler's step takes."""
+        return step_options(self.scheduler, generator=generator, eta=eta)
 
     def guidance_told(self, like: torch.Tensor) -> State:
         """The guidance scale of each of the batch, for a UNet that reads it; nothing for others."""

@@ -47,6 +47,7 @@ class DDIMScheduler(Solver):
         super().__init__()
         # where the last step ends: the clean picture, or the cleanest that training saw
         self.end = Point(1.0, 0.0) if set_alpha_to_one else self.trained_point(0)
+        self.final_alpha_cumprod = torch.tensor(self.end.alpha**2, dtype=torch.float32)  # for loops of others
 
     def set_timesteps(self, num_inference_steps: int, device: Device = None) -> None:
         """Lay out the walk."""

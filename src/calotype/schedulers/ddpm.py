@@ -48,6 +48,7 @@ class DDPMScheduler(Solver):
         chosen("variance_type", variance_type, VARIANCES)
         self.variance_type = variance_type or "fixed_small"
         super().__init__()
+        self.one = torch.tensor(1.0)  # of the clean picture, beside alphas_cumprod: for subclasses of others
 
     def set_timesteps(
         self,

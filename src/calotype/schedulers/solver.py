@@ -120,6 +120,8 @@ class Solver(SchedulerMixin):
         mu: float | None = None,
     ) -> None:
         """Lay out a walk of so many steps, or one through timesteps or noise levels given by hand."""
+        if self.config._changed:  # scripts set options where they find them
+            vars(self).update(vars(type(self).from_config(self.config)))
         by_hand = timesteps is not None or sigmas is not None
         self.shift_by(mu)
         count = 0 if by_hand else whole("num_inference_steps", steps, 1, self.curve.steps)

@@ -1,4 +1,4 @@
-# differs: a config cannot be changed; the peer changes what is read, and the network stays as it was made.
+# differs: an attribute of a config and its item are one; in the peer each is set by itself.
 from diffusers import UNet2DConditionModel
 
 unet = UNet2DConditionModel.from_pretrained("tiny/stable-diffusion", subfolder="unet")

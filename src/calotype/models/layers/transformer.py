@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from calotype.core.outputs import BaseOutput
 from calotype.models.layers.activations import GEGLU, GELU
 from calotype.models.layers.attention import Attention
 
@@ -74,6 +76,13 @@ class BasicTransformerBlock(nn.Module):
         return self.ff(self.norm3(hidden_states)) + hidden_states
 
 
+@dataclass
+class Transformer2DModelOutput(BaseOutput):
+    """The picture after the transformer, in its shape."""
+
+    sample: torch.Tensor
+
+
 class Transformer2DModel(nn.Module):
     """Transformer blocks over the pixels of a picture, between two projections and beside a residual."""
 
@@ -111,10 +120,12 @@ class Transformer2DModel(nn.Module):
         self,
         hidden_states: torch.Tensor,  # (batch, channels, height, width)
         encoder_hidden_states: torch.Tensor | None = None,
+        *,
+        cross_attention_kwargs: dict[str, Any] | None = None,
         attention_mask: torch.Tensor | None = None,
         encoder_attention_mask: torch.Tensor | None = None,
-        cross_attention_kwargs: dict[str, Any] | None = None,
-    ) -> torch.Tensor:
+        return_dict: bool = True,
+    ) -> Transformer2DModelOutput | tuple[torch.Tensor]:
         residual, size = hidden_states, hidden_states.shape[2:]
         hidden_states = self.norm(hidden_states)
         if self.use_linear_projection:
@@ -123,11 +134,16 @@ class Transformer2DModel(nn.Module):
             hidden_states = self.proj_in(hidden_states).flatten(2).transpose(1, 2)
         for block in self.transformer_blocks:
             hidden_states = block(
-                hidden_states, attention_mask, encoder_hidden_states, encoder_attention_mask, cross_attention_kwargs
+                hidden_states,
+                attention_mask=attention_mask,
+                encoder_hidden_states=encoder_hidden_states,
+                encoder_attention_mask=encoder_attention_mask,
+                cross_attention_kwargs=cross_attention_kwargs,
             )
         # contiguous: else every later convolution copies its weights into another layout, a tenth of a step
         if self.use_linear_projection:
             hidden_states = self.proj_out(hidden_states).transpose(1, 2).unflatten(2, size).contiguous()
         else:
             hidden_states = self.proj_out(hidden_states.transpose(1, 2).unflatten(2, size).contiguous())
-        return hidden_states + residual
+        sample = hidden_states + residual
+        return Transformer2DModelOutput(sample) if return_dict else (sample,)

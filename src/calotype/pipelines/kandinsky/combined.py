@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from calotype.core.assembly import USUAL
 from calotype.core.files import HubOptions, Source, open_source
 from calotype.generation.callbacks import reports
 from calotype.generation.checks import RULES, as_generator, check_shape
@@ -84,9 +85,9 @@ class KandinskyCombined:
         return self.decoder_pipe.vae_scale_factor
 
     @property
-    def usual_arguments(self) -> Mapping[str, Any]:
-        """What the decoder means where no size is given."""
-        return self.decoder_pipe.usual_arguments
+    def usual_arguments(self: Any) -> Mapping[str, Any]:
+        """What the decoder means where no size is given, and what its folder says."""
+        return {**self.decoder_pipe.usual_arguments, **self.config.get(USUAL, {})}
 
     def both(
         self: Any,

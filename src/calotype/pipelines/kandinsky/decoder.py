@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from calotype.core.assembly import USUAL
 from calotype.core.config import FrozenDict
 from calotype.core.errors import InvalidArgument
 from calotype.generation.checks import RULES, check_finite, count
@@ -55,6 +56,7 @@ class KandinskyDecoder(LatentDiffusion):
     argument_rules = RULES
     live_settings: ClassVar[tuple[str, ...]] = ("guidance_scale",)
     beside_signature: ClassVar[Mapping[str, Any]] = {}
+    usual_beside: ClassVar[tuple[str, ...]] = ("prior_guidance_scale", "prior_num_inference_steps")  # of combined ones
     raw: ClassVar[bool] = True  # tensors come as the MoVQ decodes them, about -1 to 1, as the peer gives them
     beside_latents: ClassVar[tuple[str, ...]] = ("nothing",)  # what else the UNet's first layer may read
 
@@ -85,10 +87,12 @@ class KandinskyDecoder(LatentDiffusion):
         return Unquantised(self.movq)
 
     @property
-    def usual_arguments(self) -> Mapping[str, Any]:
+    def usual_arguments(self: Any) -> Mapping[str, Any]:
         """The size that the UNet was trained on: 512, as in the signature, in all decoders but the small ones."""
         sides = zip(("height", "width"), self.trained_size, strict=True)
-        return {name: side for name, side in sides if side is not None}
+        told = self.config.get(USUAL, {})
+        own = {name: value for name, value in told.items() if name not in self.usual_beside}
+        return {name: side for name, side in sides if side is not None} | own
 
     @property
     def embeds_width(self) -> int:

@@ -15,11 +15,12 @@ from calotype.generation.images import PipelineImageInput
 from calotype.generation.latents import from_image, from_unfinished, walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
+from calotype.pipelines.inner import FromPicture
 from calotype.pipelines.stable_diffusion.controlnet import ControlledStableDiffusion
 from calotype.pipelines.stable_diffusion.family import StableDiffusion
 
 
-class StableDiffusionControlNetImg2ImgPipeline(ControlledStableDiffusion, StableDiffusion):
+class StableDiffusionControlNetImg2ImgPipeline(FromPicture, ControlledStableDiffusion, StableDiffusion):
     """Pictures of a prompt that begin with a picture and follow a hint."""
 
     _callback_tensor_inputs: ClassVar[list[str]] = [*StableDiffusion._callback_tensor_inputs, "control_image"]

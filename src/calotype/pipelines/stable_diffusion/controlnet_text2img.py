@@ -12,14 +12,15 @@ from calotype.generation.callbacks import Older, OnStepEnd, reports
 from calotype.generation.checks import as_generator, check_prompts, check_shape
 from calotype.generation.control import controls
 from calotype.generation.images import PipelineImageInput
-from calotype.generation.latents import from_noise, walk
+from calotype.generation.latents import walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
+from calotype.pipelines.inner import FromNoise
 from calotype.pipelines.stable_diffusion.controlnet import ControlledStableDiffusion
 from calotype.pipelines.stable_diffusion.family import StableDiffusion
 
 
-class StableDiffusionControlNetPipeline(ControlledStableDiffusion, StableDiffusion):
+class StableDiffusionControlNetPipeline(FromNoise, ControlledStableDiffusion, StableDiffusion):
     """Pictures of a prompt that follow a hint."""
 
     _callback_tensor_inputs: ClassVar[list[str]] = [*StableDiffusion._callback_tensor_inputs, "image"]
@@ -72,6 +73,6 @@ class StableDiffusionControlNetPipeline(ControlledStableDiffusion, StableDiffusi
         told = self.condition(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, num_images_per_prompt)
         told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
         told = told.also(image=hints)
-        start = from_noise(self, height, width, walked, told, generator, latents)
+        start = self.from_noise(height, width, walked, told, generator, latents)
         latents = yield from denoise(self, start, told, controls=heard, generator=generator, eta=eta, on_step=on_step)
         return self.deliver(latents, output_type, return_dict, generator)

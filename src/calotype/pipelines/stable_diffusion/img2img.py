@@ -14,10 +14,11 @@ from calotype.generation.images import PipelineImageInput
 from calotype.generation.latents import from_image, walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
+from calotype.pipelines.inner import FromPicture
 from calotype.pipelines.stable_diffusion.family import StableDiffusion
 
 
-class StableDiffusionImg2ImgPipeline(StableDiffusion):
+class StableDiffusionImg2ImgPipeline(FromPicture, StableDiffusion):
     """Pictures of a prompt that begin with a picture."""
 
     @story

@@ -9,15 +9,16 @@ import torch
 
 from calotype.core.story import story
 from calotype.generation.callbacks import Older, OnStepEnd, reports
-from calotype.generation.checks import as_generator, check_prompts, check_shape
+from calotype.generation.checks import as_generator, check_prompts, check_shape, check_size, counted
 from calotype.generation.images import PipelineImageInput
-from calotype.generation.latents import from_noise, walk
+from calotype.generation.latents import walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
+from calotype.pipelines.inner import FromNoise
 from calotype.pipelines.stable_diffusion.family import StableDiffusion
 
 
-class StableDiffusionPipeline(StableDiffusion):
+class StableDiffusionPipeline(FromNoise, StableDiffusion):
     """Pictures of a prompt."""
 
     @story
@@ -51,8 +52,8 @@ class StableDiffusionPipeline(StableDiffusion):
     ) -> Generator[Step, None, Any]:
         """Make pictures of the prompt; every argument is explained in docs/parameters.md."""
         height, width = self.size(height, width)
-        prompts = check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, self.text_width)
-        batch = prompts * num_images_per_prompt
+        self.check_inputs(prompt, height, width, callback_steps, negative_prompt, prompt_embeds, negative_prompt_embeds)
+        batch = counted(prompt, prompt_embeds) * num_images_per_prompt
         generator = as_generator(generator, batch)
         check_shape("latents", latents, self.latent_shape(batch, height, width))
         on_step = reports(self, callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps)
@@ -60,6 +61,23 @@ class StableDiffusionPipeline(StableDiffusion):
         walked = walk(self, num_inference_steps, timesteps, sigmas)
         told = self.condition(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, num_images_per_prompt)
         told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
-        start = from_noise(self, height, width, walked, told, generator, latents)
+        start = self.from_noise(height, width, walked, told, generator, latents)
         latents = yield from denoise(self, start, told, generator=generator, eta=eta, on_step=on_step)
         return self.deliver(latents, output_type, return_dict, generator)
+
+    def check_inputs(
+        self,
+        prompt: Any,
+        height: int,
+        width: int,
+        callback_steps: int | None = None,
+        negative_prompt: Any = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        ip_adapter_image: Any = None,
+        ip_adapter_image_embeds: Any = None,
+        callback_on_step_end_tensor_inputs: list[str] | None = None,
+    ) -> None:
+        """Refuse sizes and prompts that no picture can be made of."""
+        check_size(height, width, self.vae_scale_factor)
+        check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, self.text_width)

@@ -15,13 +15,14 @@ from calotype.generation.images import PipelineImageInput
 from calotype.generation.latents import from_image, from_unfinished, walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
+from calotype.pipelines.inner import FromPicture
 from calotype.pipelines.stable_diffusion_xl.controlnet import WATCHED, ControlledStableDiffusionXL
 from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
 from calotype.pipelines.stable_diffusion_xl.framing import Framing
 from calotype.pipelines.stable_diffusion_xl.words import Words, check_words
 
 
-class StableDiffusionXLControlNetImg2ImgPipeline(ControlledStableDiffusionXL, StableDiffusionXL):
+class StableDiffusionXLControlNetImg2ImgPipeline(FromPicture, ControlledStableDiffusionXL, StableDiffusionXL):
     """Pictures of a prompt that begin with a picture and follow a hint."""
 
     _callback_tensor_inputs: ClassVar[list[str]] = [

@@ -13,16 +13,17 @@ from calotype.generation.callbacks import Older, OnStepEnd, reports
 from calotype.generation.checks import as_generator, check_shape
 from calotype.generation.control import controls
 from calotype.generation.images import PipelineImageInput
-from calotype.generation.latents import from_noise, walk
+from calotype.generation.latents import walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
+from calotype.pipelines.inner import FromNoise
 from calotype.pipelines.stable_diffusion_xl.controlnet import WATCHED, ControlledStableDiffusionXL
 from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
 from calotype.pipelines.stable_diffusion_xl.framing import Framing
 from calotype.pipelines.stable_diffusion_xl.words import Words, check_words
 
 
-class StableDiffusionXLControlNetPipeline(ControlledStableDiffusionXL, StableDiffusionXL):
+class StableDiffusionXLControlNetPipeline(FromNoise, ControlledStableDiffusionXL, StableDiffusionXL):
     """Pictures of a prompt that follow a hint."""
 
     _callback_tensor_inputs: ClassVar[list[str]] = [
@@ -112,6 +113,6 @@ class StableDiffusionXLControlNetPipeline(ControlledStableDiffusionXL, StableDif
         walked = walk(self, num_inference_steps, timesteps, sigmas, end=denoising_end)
         told = self.condition(wanted, unwanted, framing, other, num_images_per_prompt).also(image=hints)
         told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
-        start = from_noise(self, height, width, walked, told, generator, latents)
+        start = self.from_noise(height, width, walked, told, generator, latents)
         latents = yield from denoise(self, start, told, controls=heard, generator=generator, eta=eta, on_step=on_step)
         return self.deliver(latents, output_type, return_dict, generator)

@@ -14,12 +14,13 @@ from calotype.generation.images import PipelineImageInput
 from calotype.generation.latents import from_image, from_unfinished, walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
+from calotype.pipelines.inner import FromPicture
 from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
 from calotype.pipelines.stable_diffusion_xl.framing import Framing
 from calotype.pipelines.stable_diffusion_xl.words import Words, check_words
 
 
-class StableDiffusionXLImg2ImgPipeline(StableDiffusionXL):
+class StableDiffusionXLImg2ImgPipeline(FromPicture, StableDiffusionXL):
     """Pictures of a prompt that begin with a picture, or with what another pipeline left unfinished."""
 
     @story

@@ -12,15 +12,16 @@ from calotype.core.story import story
 from calotype.generation.callbacks import Older, OnStepEnd, reports
 from calotype.generation.checks import as_generator, check_shape
 from calotype.generation.images import PipelineImageInput
-from calotype.generation.latents import from_noise, walk
+from calotype.generation.latents import walk
 from calotype.generation.loop import denoise
 from calotype.generation.state import Step
+from calotype.pipelines.inner import FromNoise
 from calotype.pipelines.stable_diffusion_xl.family import StableDiffusionXL
 from calotype.pipelines.stable_diffusion_xl.framing import Framing
 from calotype.pipelines.stable_diffusion_xl.words import Words, check_words
 
 
-class StableDiffusionXLPipeline(StableDiffusionXL):
+class StableDiffusionXLPipeline(FromNoise, StableDiffusionXL):
     """Pictures of a prompt."""
 
     @register_to_config
@@ -96,6 +97,17 @@ class StableDiffusionXLPipeline(StableDiffusionXL):
         walked = walk(self, num_inference_steps, timesteps, sigmas, end=denoising_end)
         told = self.condition(wanted, unwanted, framing, other, num_images_per_prompt)
         told = self.look(told, ip_adapter_image, ip_adapter_image_embeds, num_images_per_prompt)
-        start = from_noise(self, height, width, walked, told, generator, latents)
+        start = self.from_noise(height, width, walked, told, generator, latents)
         latents = yield from denoise(self, start, told, generator=generator, eta=eta, on_step=on_step)
         return self.deliver(latents, output_type, return_dict, generator)
+
+    def _get_add_time_ids(
+        self,
+        original_size: tuple[int, int],
+        crops_coords_top_left: tuple[int, int],
+        target_size: tuple[int, int],
+        dtype: torch.dtype,
+        text_encoder_projection_dim: int | None = None,
+    ) -> torch.Tensor:
+        """The numbers of a framing as the UNet is told them."""
+        return torch.tensor([Framing(original_size, crops_coords_top_left, target_size).row()], dtype=dtype)

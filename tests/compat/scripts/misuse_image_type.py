@@ -1,0 +1,4 @@
+from diffusers import StableDiffusionImg2ImgPipeline
+
+pipe = StableDiffusionImg2ImgPipeline.from_pretrained("tiny/stable-diffusion")
+pipe("a cat", image="tiny/photo.png", num_inference_steps=2)
