@@ -33,6 +33,7 @@ def evaluate(studio: Studio) -> None:
         lora.NAME: _colours(studio, pipe),
         inversion.NAME: _word(studio, pipe),
         ip_adapter.NAME: _picture(studio, pipe),
+        prior.NAME: _imagined(studio),
         kandinsky.NAME: _decoded(studio),
     }
     for name, marks in measured.items():
@@ -45,6 +46,7 @@ def evaluate(studio: Studio) -> None:
         (lora, "lora"),
         (inversion, "word"),
         (ip_adapter, "ip-adapter"),
+        (prior, "kandinsky"),
         (kandinsky, "kandinsky"),
     ):
         needs = prior.NAME if recipe is kandinsky else None
@@ -112,6 +114,12 @@ def _decoded(studio: Studio) -> exams.Marks:
         **_mixing("prompts", pipe),
         **_mixing("a prompt and a picture", pipe, pictured=True),
     }
+
+
+def _imagined(studio: Studio) -> exams.Marks:
+    first = KandinskyV22PriorPipeline.from_pretrained(studio.folder(prior.NAME))
+    first.set_progress_bar_config(disable=True)
+    return _told("cosine of what it imagines and what CLIP sees", exams.imagined(first, PROMPTS))
 
 
 def _mixing(kind: str, pipe: Any, pictured: bool = False) -> exams.Marks:

@@ -159,10 +159,10 @@ def mixed(pipe: Any, count: int, share: float, pictured: bool = False, **options
     shown = [Image.fromarray(picture) for picture in draw([other for _, other in pairs])]
     prior, decoder = pipe.prior_pipe, pipe.decoder_pipe
     prior.set_progress_bar_config(disable=True)
-    told = list[Any]()
+    told, scale = list[Any](), prior.usual_arguments.get("guidance_scale", 4.0)
     for place, (one, other) in enumerate(pairs):
         second = shown[place] if pictured else plain(other)
-        told.append(prior.interpolate([plain(one), second], [1 - share, share], generator=place))
+        told.append(prior.interpolate([plain(one), second], [1 - share, share], generator=place, guidance_scale=scale))
     embeds = {name: torch.cat([each[name] for each in told]) for name, _ in told[0].items()}
     images = decoder(**embeds, seeds=range(count), output_type="np", **options).images
     pictures = (images * 255).round().astype(np.uint8)
@@ -172,6 +172,16 @@ def mixed(pipe: Any, count: int, share: float, pictured: bool = False, **options
     }
     facts = ("colour", "shape", "ground")
     return {f"{fact} of the {which}": mark[fact] for which, mark in marks.items() for fact in facts}
+
+
+@torch.no_grad()
+def imagined(prior: Any, count: int, **options: Any) -> Marks:
+    """How like what CLIP sees in a picture is what the prior imagines of its prompt: cosines."""
+    scenes = unseen(count)
+    told = prior([plain(one) for one in scenes], generator=0, **options).image_embeds
+    seen = prior.embedded("image", [Image.fromarray(picture) for picture in draw(scenes)])
+    pairs = {"its picture": seen, "another's": seen.roll(1, 0)}
+    return {name: float(torch.cosine_similarity(told, each).mean()) for name, each in pairs.items()}
 
 
 def _apart(one: Scene, other: Scene) -> bool:

@@ -21,6 +21,8 @@ def test_every_pocket_model_is_a_folder_with_a_card_that_tells_what_was_measured
         "pocket-controlnet-edges",
         "pocket-inversion-moon",
         "pocket-ip-adapter",
+        "pocket-kandinsky",
+        "pocket-kandinsky-prior",
         "pocket-lora-opposites",
         "pocket-sd",
     ]

@@ -340,6 +340,22 @@ def test_without_a_size_pictures_are_as_large_as_what_the_unet_learnt_from(pipes
     assert made_of(pipe(**inputs)).shape[1:3] == (side, side)
 
 
+def test_a_decoders_folder_says_what_calls_mean_and_what_they_mean_of_the_prior(tmp_path: Path) -> None:
+    usual = {"guidance_scale": 2.0, "prior_guidance_scale": 1.0}
+    whole = tiny_kandinsky(calotype.KandinskyV22CombinedPipeline)
+    told = kandinsky_inputs("KandinskyV22CombinedPipeline") | {"output_type": "np"}
+    told = {name: value for name, value in told.items() if name not in usual}
+    wanted, plain = (whole(**told, **more, seeds=[0]).images for more in (usual, {}))
+    whole.register_to_config(_usual_arguments=usual)
+    assert np.array_equal(whole(**told, seeds=[0]).images, wanted) and not np.array_equal(wanted, plain)
+    whole.save_pretrained(tmp_path)
+    again = calotype.KandinskyV22CombinedPipeline.from_pretrained(tmp_path)
+    assert abs(again(**told, seeds=[0]).images - wanted).max() < 1e-3 < abs(plain - wanted).max()
+    assert again.prior_pipe.usual_arguments == {"guidance_scale": 1.0}
+    decoder = calotype.KandinskyV22Pipeline.from_pretrained(tmp_path)
+    assert {**decoder.usual_arguments}.keys() == {"height", "width", "guidance_scale"}
+
+
 def test_large_decoders_learnt_from_pictures_of_the_signatures_size() -> None:
     unet = tiny_kandinsky_unet(sample_size=64)
     pipe = tiny_kandinsky(calotype.KandinskyV22Pipeline, unet=unet, movq=quiet_movq(0, levels=4))

@@ -9,20 +9,20 @@ import torch
 from calotype import AutoencoderKLWan, HeliosPipeline
 from training import film_exams, reels
 from training.films import CHUNK, film
-from training.recipes import helios, wan
+from training.recipes import helios, wan, wan_decoder
 from training.studio import Studio, as_pixels
 from training.world import SIDE
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    """A folder in which both stages have run for one step."""
+    """A folder in which all three stages have run for one step."""
     made = Studio(tmp_path_factory.mktemp("pocket"), torch.device("cpu"), minutes=1e-9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wan, "MEASURED", 1)
         patch.setattr(reels, "PART", 1)
         patch.setattr(helios, "FILMS", 2)
-        for recipe in (wan, helios):
+        for recipe in (wan, wan_decoder, helios):
             patch.setattr(recipe, "PLAN", recipe.PLAN.__class__(steps=1, batch=4))
             recipe.make(made)
     return made
@@ -66,3 +66,15 @@ def test_the_past_of_a_chunk_is_what_came_before_it_and_nothing_before_the_first
     assert seen[0] == [0] * 19
     assert seen[1] == [0] * 10 + [*range(1, 10)]
     assert seen[3] == [*range(9, 28)]
+
+
+def test_the_way_back_is_learnt_alone(studio: Studio):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wan, "MEASURED", 1)
+        patch.setattr(wan_decoder, "PLAN", wan_decoder.PLAN.__class__(steps=1, batch=4))
+        before = AutoencoderKLWan.from_pretrained(studio.folder(wan.NAME)).state_dict()
+        (studio.work / "wan_decoder.pt").unlink()
+        wan_decoder.make(studio)
+    after = AutoencoderKLWan.from_pretrained(studio.folder(wan.NAME)).state_dict()
+    learnt = {name.partition(".")[0] for name in after if not torch.equal(before[name], after[name])}
+    assert learnt == {"decoder", "post_quant_conv"}

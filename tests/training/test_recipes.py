@@ -20,6 +20,8 @@ from training.recipes.vae import CUT, cut
 from training.studio import Studio, as_pictures, as_pixels
 from training.world import COLOURS, SHAPES, SIDE, draw, scene
 
+FILMS = ("wan", "wan_decoder", "helios")
+
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
@@ -34,7 +36,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
             patch.setattr(recipe, "SCENES", 40)
         for recipe in (clip, diffusion, controlnet, lora, inversion, ip_adapter, prior, kandinsky):
             patch.setattr(recipe, "PLAN", recipe.PLAN.__class__(steps=1, batch=4))
-        stills = [make for name, make in RECIPES.items() if name not in ("wan", "helios")]
+        stills = [make for name, make in RECIPES.items() if name not in FILMS]
         for make in (*stills, evaluation.evaluate):
             make(made)
     return made

@@ -21,6 +21,7 @@ from training.world import scene
 NAME = "pocket-kandinsky-prior"
 SHARE = 0.03  # of the whole time
 SCENES = 20_000
+USUAL = {"guidance_scale": 1.0}  # what calls mean that do not say
 PLAN = Plan(steps=40_000, batch=128, learning_rate=1e-3, averaging=0.999, orthogonal=True)
 ABOUT = """The prior of Kandinsky 2.2, small: from a caption to the embedding of a picture, by diffusion."""
 
@@ -63,6 +64,7 @@ def make(studio: Studio) -> None:
         scheduler=scheduler,
         image_processor=towers.processor,
     )
+    pipe.register_to_config(_usual_arguments=USUAL)
     pipe.save_pretrained(studio.folder(NAME))
     write_card(studio.folder(NAME), NAME, ABOUT, {}, ["kandinsky", "pocket"])
 
