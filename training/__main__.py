@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from training import team
 from training.evaluate import evaluate
 from training.evaluate_films import evaluate_films
 from training.recipes import RECIPES
@@ -31,7 +32,10 @@ def main() -> None:
     unknown = [name for name in told.stages if name not in STAGES]
     if unknown:
         parser.error(f"no stage is called {unknown[0]!r}; there are {', '.join(STAGES)}")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    team.join()
+    logging.basicConfig(
+        level=logging.INFO if team.first() else logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
+    )
     device = told.device if told.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     # a GPU waits for pictures, a CPU for itself
     workers = (os.cpu_count() or 2) - 1 if device.startswith("cuda") else 0

@@ -9,6 +9,7 @@ import numpy as np
 
 from training.world import Scene, Thing
 
+UNTOLD = 0.1  # of the captions are dropped, so that guidance has something to compare with
 WORDS: dict[str, tuple[str, ...]] = {
     "circle": ("circle", "circle", "disc", "dot"),
     "square": ("square", "square", "box"),

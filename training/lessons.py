@@ -14,7 +14,7 @@ from torch import Tensor
 
 from calotype.models.tokenizer import CLIPTokenizer
 from calotype.schedulers import DDIMScheduler, DDPMScheduler
-from training.captions import Told, caption
+from training.captions import UNTOLD, Told, caption
 from training.recipes.clip import read
 from training.studio import Studio, as_pixels, log
 from training.trainer import Batch
@@ -23,8 +23,6 @@ from training.world import Scene, draw
 Painter = Callable[[Sequence[Scene]], NDArray[np.uint8]]
 Captioner = Callable[[Scene, np.random.Generator], str]
 Encoder = Callable[[Tensor], Tensor]  # from pixels, a batch of them
-
-UNTOLD = 0.1  # of the captions are dropped, so that guidance has something to compare with
 
 
 def told_or_not(told: Told) -> Captioner:

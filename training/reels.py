@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from calotype.core.atomic import write_atomic
 from calotype.models.wan_vae import AutoencoderKLWan
+from training import team
 from training.films import CHUNK, Film, Take, film
 from training.studio import Studio, as_pixels, log
 
@@ -24,19 +26,21 @@ class Reels:
     """So many films: what each chunk shows, and its latents, as wide as noise."""
 
     def __init__(self, studio: Studio, vae: AutoencoderKLWan, count: int) -> None:
-        self.films, parts = list[Film](), list[Tensor]()
+        (member, members), self.films, paths = team.place(), list[Film](), list[Path]()
         for part in range(-(-count // PART)):
             rng = studio.rng(10, part)
             films = [film(rng, CHUNKS) for _ in range(PART)]
             path = studio.work / f"reels-{_mark(vae)}-{part:03}.npy"
-            if not path.exists():
+            paths.append(path)
+            if part % members == member and not path.exists():
                 content = io.BytesIO()
                 np.save(content, _latents(studio, vae, films))
                 write_atomic(path, [content.getbuffer()])
                 log.info("%d films encoded", (part + 1) * PART)
             self.films += films
-            parts.append(torch.from_numpy(np.load(path)))
-        self.latents = torch.cat(parts)  # (films, chunks, channels, frames, height, width), in half precision
+        team.wait()
+        # (films, chunks, channels, frames, height, width), in half precision
+        self.latents = torch.cat([torch.from_numpy(np.load(path)) for path in paths])
 
     def draw(self, rng: np.random.Generator, size: int) -> tuple[list[Take], Tensor, Tensor]:
         """Films drawn at random and a chunk of each: what it shows; the film's latents; and its number."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from calotype.core.atomic import write_atomic
+from training import team
 from training.descent import Descent
 
 log = logging.getLogger("calotype.training")
@@ -86,15 +87,16 @@ def train(task: Task, plan: Plan, checkpoint: Path, device: torch.device | None 
         if progress.of(plan) >= 1:
             break
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-        generator = torch.Generator(device).manual_seed(_number(plan.seed, progress.step))
+        generator = torch.Generator(device).manual_seed(_number(*team.own(plan.seed, progress.step)))
         with narrow:
             losses = task.losses(networks, batch, generator)
         losses["loss"].backward()
+        team.average_gradients(networks.parameters())
         norm = nn.utils.clip_grad_norm_(networks.parameters(), plan.clip)
         descent.step(_rate(progress, plan))
         _follow(averaged, networks, plan.averaging, progress.step)
         progress.step += 1
-        progress.seconds = time.monotonic() - began
+        progress.seconds = team.agreed(time.monotonic() - began)
         seen.add({**losses, "gradient": norm})
         over, now = progress.of(plan) >= 1, time.monotonic()
         if over or now - reported > plan.report_every:
@@ -127,7 +129,7 @@ def _batches(task: Task, plan: Plan, first: int) -> Iterator[Batch]:
     """The batches of all steps still to go, drawn ahead by threads if there are any."""
 
     def draw(step: int) -> Batch:
-        return task.draw(np.random.default_rng([plan.seed, step]), plan.batch)
+        return task.draw(np.random.default_rng(team.own(plan.seed, step)), plan.batch)
 
     if not plan.workers:
         yield from (draw(step) for step in range(first, plan.steps))
@@ -161,14 +163,16 @@ def _number(*parts: int) -> int:
 
 
 def _where(task: Task, plan: Plan, progress: Progress) -> str:
-    speed = progress.step * plan.batch / max(progress.seconds, 1e-9)
+    speed = progress.step * plan.batch * team.place()[1] / max(progress.seconds, 1e-9)
     return (
         f"{task.name} {progress.step} ({progress.of(plan):.0%}, {progress.seconds / 60:.1f} min, {speed:.0f} a second)"
     )
 
 
 def _save(path: Path, plan: Plan, networks: nn.Module, averaged: nn.Module, descent: Descent, now: Progress) -> None:
-    """Write all that the next step needs, whole or not at all."""
+    """Write all that the next step needs, whole or not at all; one of a team does it for all."""
+    if not team.first():
+        return
     state = {"plan": _fixed(plan), "progress": asdict(now), "networks": networks.state_dict()}
     content = io.BytesIO()
     torch.save({**state, "averaged": averaged.state_dict(), "descent": descent.state_dict()}, content)

@@ -7,23 +7,26 @@ import pytest
 import torch
 
 from calotype import AutoencoderKLWan, HeliosPipeline
-from training import film_exams, reels
+from training import film_exams, listening, reels
 from training.films import CHUNK, film
 from training.recipes import helios, wan, wan_decoder
 from training.studio import Studio, as_pixels
+from training.trainer import Plan
 from training.world import SIDE
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    """A folder in which all three stages have run for one step."""
+    """A folder in which all stages have run for one step."""
     made = Studio(tmp_path_factory.mktemp("pocket"), torch.device("cpu"), minutes=1e-9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wan, "MEASURED", 1)
         patch.setattr(reels, "PART", 1)
         patch.setattr(helios, "FILMS", 2)
+        for recipe in (wan, wan_decoder, helios, listening):
+            for name in [name for name in vars(recipe) if name.startswith("PLAN")]:
+                patch.setattr(recipe, name, Plan(steps=1, batch=4))
         for recipe in (wan, wan_decoder, helios):
-            patch.setattr(recipe, "PLAN", recipe.PLAN.__class__(steps=1, batch=4))
             recipe.make(made)
     return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,11 @@ from torch.overrides import TorchFunctionMode
 from calotype import HeliosPipeline
 from calotype.models.helios_transformer import HeliosTransformer3DModel
 from calotype.models.t5_tokenizer import T5TokenizerFast
-from calotype.models.umt5 import UMT5EncoderModel
 from calotype.models.wan_vae import AutoencoderKLWan
 from calotype.pipelines.helios.past import Past, Window
 from calotype.schedulers import HeliosScheduler
-from training.film_captions import Told, caption
-from training.film_words import LENGTH, read, tokenizer
-from training.films import Take
-from training.lessons import UNTOLD
+from training.film_words import read, tokenizer
+from training.listening import ROWS, WIDTH, listener, states_of, told
 from training.recipes import wan
 from training.reels import FRAMES, Reels
 from training.studio import Studio, halved, write_card
@@ -29,35 +26,47 @@ from training.trainer import Batch, Losses, Plan, Task
 from training.world import SIDE
 
 NAME = "pocket-helios"
-SHARE = 0.55  # of the whole time
-FILMS = 1200
-PLAN = Plan(steps=40_000, batch=32, learning_rate=2e-3, warmup=100, averaging=0.999, orthogonal=True, bfloat16=True)
-LISTENING = 0.5  # how fast the text encoder learns, beside the transformer
+SHARE_OF_FEW, SHARE = 0.12, 0.4  # of the whole time: for a few frames of a chunk, and for all of them
+FILMS = 1500
+FEW = 3  # frames of a chunk, drawn at random, without a past: texts and ways are learnt from these, fast
+PLAN_OF_FEW = Plan(
+    steps=40_000, batch=64, learning_rate=2e-3, warmup=100, averaging=0.998, orthogonal=True, bfloat16=True
+)
+PLAN = replace(PLAN_OF_FEW, batch=16, averaging=0.999)
+RATES = {"text": 0.5}  # how fast the text encoder learns, beside the transformer
+NOW = "indices_hidden_states"  # the transformer's argument for the places of the frames to be drawn
 WINDOW = Window((16, 2, 1), True, FRAMES)
 BLURRED, BLUR = 0.5, 0.3  # of the pasts are under noise, of a share up to this: a past that was drawn is never true
 ALONE = 0.4  # of the chunks are learnt as if a film began with them: what words mean is learnt where nothing else tells
 ESTRANGED = 0.15  # of the anchors are those of other films, as after a prompt that changed everything
 SHIFT = 3.0  # how much oftener the noisier half of all noises is drawn
-WORDS, FULL = 24, 0.15  # rows of a text, at least; of the batches whose texts fill all rows, as in the pipeline
-CAPITAL, STOP = 0.2, 0.1  # of the captions are written as sentences are
-WIDTH = 96  # of the text's states
-USUAL = {"height": SIDE, "width": SIDE, "num_inference_steps": 10}  # what calls mean that do not say
+USUAL = {  # what calls mean that do not say
+    "height": SIDE,
+    "width": SIDE,
+    "num_inference_steps": 10,
+    "max_sequence_length": ROWS,
+}
 ABOUT = """Helios's architecture, small: UMT5 text encoder, `AutoencoderKLWan`, `HeliosTransformer3DModel`, in the
 style of Helios-Base (flow matching, one stage, guidance). It draws one coloured shape that moves over a plain ground,
 64 x 64 pixels, 24 frames a second, and nothing else; what leaves the picture comes in again on the other side."""
 
 
 def make(studio: Studio) -> None:
-    """Train transformer and text encoder together, and save the finished pipeline."""
+    """Train the text encoder, then both together on a few frames at a time, then on chunks; save the pipeline."""
     vae = AutoencoderKLWan.from_pretrained(studio.folder(wan.NAME)).to(studio.device).requires_grad_(False)
-    words, reels = tokenizer(), Reels(studio, vae, FILMS)
-    networks = nn.ModuleDict({"transformer": transformer(studio.seed), "text": listener(words, studio.seed)})
+    words = tokenizer()
+    text, reels = listener(studio, words), Reels(studio, vae, FILMS)
+    networks = nn.ModuleDict({"transformer": transformer(studio.seed), "text": text})
 
-    def draw(rng: np.random.Generator, size: int) -> Batch:
+    def few(rng: np.random.Generator, size: int) -> Batch:
+        return glimpses(reels, words, rng, size)
+
+    def whole(rng: np.random.Generator, size: int) -> Batch:
         return batch(reels, words, rng, size)
 
-    made = studio.learn(Task("helios", networks, draw, losses, {"text": LISTENING}), PLAN, SHARE)
-    save(studio, words, vae, made)
+    networks = studio.learn(Task("helios_few", networks, few, losses, RATES), PLAN_OF_FEW, SHARE_OF_FEW)
+    task = Task("helios", networks.requires_grad_(True), whole, losses, RATES)
+    save(studio, words, vae, studio.learn(task, PLAN, SHARE))
 
 
 def save(studio: Studio, words: T5TokenizerFast, vae: AutoencoderKLWan, networks: nn.ModuleDict) -> None:
@@ -66,7 +75,7 @@ def save(studio: Studio, words: T5TokenizerFast, vae: AutoencoderKLWan, networks
         tokenizer=words,
         text_encoder=halved(networks["text"]),
         vae=halved(vae),
-        scheduler=HeliosScheduler(stages=1, stage_range=[0, 1], use_dynamic_shifting=True),
+        scheduler=HeliosScheduler(stages=1, stage_range=[0, 1], shift=SHIFT),
         transformer=halved(networks["transformer"]),
     )
     pipe.register_to_config(_usual_arguments=USUAL)
@@ -92,11 +101,6 @@ def transformer(seed: int) -> HeliosTransformer3DModel:
     return network
 
 
-def listener(words: T5TokenizerFast, seed: int) -> UMT5EncoderModel:
-    torch.manual_seed(seed)
-    return UMT5EncoderModel(len(words), d_model=WIDTH, d_kv=24, d_ff=192, num_layers=2, num_heads=4, dropout_rate=0.0)
-
-
 def batch(reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: int) -> Batch:
     """Chunks at random places of films, what came before them, and a caption of what they show."""
     takes, films, numbers = reels.draw(rng, size)
@@ -111,13 +115,18 @@ def batch(reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: 
     }
 
 
-def told(take: Take, rng: np.random.Generator) -> str:
-    """A caption, now and then as a sentence, or none."""
-    if rng.random() < UNTOLD:
-        return ""
-    text = caption(take, rng, Told())
-    text = text.capitalize() if rng.random() < CAPITAL else text
-    return f"{text}." if rng.random() < STOP else text
+def glimpses(reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: int) -> Batch:
+    """A few frames of chunks, and a caption; nothing of what came before."""
+    takes, films, numbers = reels.draw(rng, size)
+    ids, counts = read(words, [told(take, rng) for take in takes])
+    frames = torch.from_numpy(np.sort(rng.permuted(np.tile(np.arange(FRAMES), (size, 1)), axis=1)[:, :FEW]))
+    rows = torch.arange(size)
+    return {
+        "latents": films[rows[:, None], numbers[:, None], :, frames].transpose(1, 2),
+        "frames": frames,
+        "ids": ids,
+        "counts": counts,
+    }
 
 
 def before(film: Tensor, number: int) -> Tensor:
@@ -133,21 +142,16 @@ def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) ->
     sigma = SHIFT * evenly / (1 + (SHIFT - 1) * evenly)
     share = sigma.view(-1, 1, 1, 1, 1)
     noisy = (1 - share) * latents + share * noise
-    past = Past(WINDOW, chance.blurred(batch["past"]), chance.estranged(chance.blurred(batch["anchor"])))
-    states = read_states(networks["text"], batch["ids"], batch["counts"], LENGTH if chance.happens(FULL) else WORDS)
-    told = {
-        **past.pieces(latents.dtype),
-        **{name: places.to(latents.device) for name, places in WINDOW.indices.items()},
-    }
+    places = {name: indices.to(latents.device) for name, indices in WINDOW.indices.items()}
+    if "past" in batch:
+        past = Past(WINDOW, chance.blurred(batch["past"]), chance.estranged(chance.blurred(batch["anchor"])))
+        seen = {**past.pieces(latents.dtype), **places}
+    else:
+        seen = {NOW: places[NOW][0][batch["frames"]]}
+    states = states_of(networks["text"], batch["ids"], batch["counts"])
     with WideAttention():
-        said = networks["transformer"](noisy, 1000 * sigma, states, **told).sample.float()
+        said = networks["transformer"](noisy, 1000 * sigma, states, **seen).sample.float()
     return {"loss": F.mse_loss(said, noise - latents)}
-
-
-def read_states(text: nn.Module, ids: Tensor, counts: Tensor, rows: int) -> Tensor:
-    """What the text encoder makes of texts, and rows of zeros after it, as the pipeline has them."""
-    states = text(ids, counts).last_hidden_state * counts[..., None]
-    return F.pad(states, (0, 0, 0, max(0, rows - states.shape[1])))
 
 
 class WideAttention(TorchFunctionMode):

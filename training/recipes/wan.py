@@ -38,7 +38,7 @@ CLIP = 5  # frames of the clips of which a batch has as many as the plan says
 MEASURED = 30  # chunks
 BESIDE = 0.5  # how wide what a block adds is at first
 SURE = -5.0  # logarithm of the variance of latents at first: what drowns in noise is not learnt
-LATENTS_COST = 1e-4  # of a nat per latent, in units of the mean error of a level in [-1, 1]
+LATENTS_COST = 6e-3  # of a nat per latent, in units of the mean error of a level in [-1, 1]
 ABOUT = """An `AutoencoderKLWan` (8 x 8 x 16 latents for one frame and then for four each), trained on mean absolute and
 mean square error and a small cost of latents. `latents_mean` and `latents_std` are measured."""
 

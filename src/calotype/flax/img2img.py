@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import jax
@@ -16,14 +15,12 @@ from calotype.flax.output import FlaxStableDiffusionPipelineOutput
 from calotype.flax.pipeline import FlaxDiffusionPipeline
 from calotype.flax.story import Nets, Told, pictures, pictures_on_devices
 from calotype.flax.twin import floating
-from calotype.generation.checks import RULES, check_size, check_texts
+from calotype.generation.checks import RULES, check_safety, check_size, check_texts
 from calotype.generation.images import PipelineImageInput, VaeImageProcessor
 from calotype.generation.prompts import tokens
 from calotype.models.safety_checker import blackened
 from calotype.ops.pictures import array_to_pil
 from calotype.pipelines.stable_diffusion.family import as_trained
-
-logger = logging.getLogger("calotype.flax")
 
 
 class FlaxStableDiffusionImg2ImgPipeline(FlaxDiffusionPipeline):
@@ -50,12 +47,7 @@ class FlaxStableDiffusionImg2ImgPipeline(FlaxDiffusionPipeline):
         feature_extractor: Any,
         dtype: Any = jnp.float32,
     ) -> None:
-        if safety_checker is None:
-            logger.warning(
-                "%s has no safety checker: look at pictures before you show them to others", type(self).__name__
-            )
-        if safety_checker is not None and feature_extractor is None:
-            raise InvalidArgument("feature_extractor", "one, as there is a safety_checker", "None")
+        check_safety(self, safety_checker, feature_extractor)
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -11,6 +12,8 @@ import torch
 
 from calotype.core.errors import InvalidArgument, NotFinite
 from calotype.generation.images import LONGEST_SIDE, OUTPUT_TYPES
+
+log = logging.getLogger("calotype.generation")
 
 LONGEST_PROMPT = 32_768  # characters
 
@@ -188,6 +191,15 @@ def check_embeds(name: str, embeds: Any, width: int | None, like: torch.Tensor |
 def check_finite(name: str, tensor: torch.Tensor) -> None:
     if not torch.isfinite(tensor).all():
         raise NotFinite(name, "finite numbers", "NaN or infinity")
+
+
+def check_safety(pipe: Any, checker: Any, extractor: Any, wanted: bool = True) -> None:
+    """Tell that a pipeline has no safety checker, though one is wanted; refuse one without its extractor."""
+    if checker is None and wanted:
+        log.warning("%s has no safety checker: look at pictures before you show them to others", type(pipe).__name__)
+    if checker is not None and extractor is None:
+        fix = "Or pass safety_checker=None."
+        raise InvalidArgument("feature_extractor", "one, as there is a safety_checker", "None", fix)
 
 
 def check_prompts(

@@ -158,10 +158,21 @@ def drawn(
     call: Any, size: Sequence[int], told: Told, generator: Generators, latents: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Noise in the shape of the latents of pictures of this size: drawn, or as given."""
-    device = call._execution_device
+    shape = call.latent_shape(told.batch, *size)
+    return given_or_drawn(latents, shape, told.dtype, call._execution_device, generator)
+
+
+def given_or_drawn(
+    latents: torch.Tensor | None,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: Generators,
+) -> torch.Tensor:
+    """The given latents, or noise of this shape in their place."""
     if latents is not None:
-        return latents.to(device, told.dtype)
-    return randn_tensor(call.latent_shape(told.batch, *size), generator=generator, device=device, dtype=told.dtype)
+        return latents.to(device, dtype)
+    return randn_tensor(shape, generator=generator, device=torch.device(device), dtype=dtype)
 
 
 def encoded(call: Any, pixels: torch.Tensor, told: Told, generator: Generators) -> torch.Tensor:

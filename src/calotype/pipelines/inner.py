@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 
-from calotype.generation.latents import encoded, from_image, left_of
+from calotype.generation.latents import encoded, from_image, given_or_drawn, left_of
 from calotype.generation.state import Start, Told
-from calotype.ops.random import randn_tensor
 
 
 class FromNoise:
@@ -40,10 +39,8 @@ class FromNoise:
         latents: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Noise for pictures of this size, or the given latents in its place, as loud as the scheduler begins."""
-        if latents is None:
-            shape = batch_size, num_channels_latents, height // self.vae_scale_factor, width // self.vae_scale_factor
-            latents = randn_tensor(shape, generator=generator, device=torch.device(device), dtype=dtype)
-        return latents.to(device, dtype) * self.scheduler.init_noise_sigma
+        shape = batch_size, num_channels_latents, height // self.vae_scale_factor, width // self.vae_scale_factor
+        return given_or_drawn(latents, shape, dtype, device, generator) * self.scheduler.init_noise_sigma
 
 
 class FromPicture:

@@ -99,6 +99,10 @@ class Solver(SchedulerMixin):
             chosen(name, value, known)
             self.register_to_config(**{name: value})
 
+    def remake(self) -> None:
+        """Become what the config says now."""
+        vars(self).update(vars(type(self).from_config(self.config)))
+
     # -- the walk ---------------------------------------------------------------------------------------------------
 
     def begin(self, grid: Grid, device: Device = None) -> None:
@@ -121,7 +125,7 @@ class Solver(SchedulerMixin):
     ) -> None:
         """Lay out a walk of so many steps, or one through timesteps or noise levels given by hand."""
         if self.config._changed:  # scripts set options where they find them
-            vars(self).update(vars(type(self).from_config(self.config)))
+            self.remake()
         by_hand = timesteps is not None or sigmas is not None
         self.shift_by(mu)
         count = 0 if by_hand else whole("num_inference_steps", steps, 1, self.curve.steps)

@@ -11,7 +11,7 @@ from calotype.core.errors import InvalidArgument
 from calotype.remote.heads import TENSOR, Head, Pairs, tensor_of
 from calotype.remote.wire import PICTURES, DecodeQuery, EncodeQuery
 from calotype.server.factors import scaled, unscaled
-from calotype.server.fit import Facts, check_body, check_names, check_numbers, check_size, unpacked
+from calotype.server.fit import Facts, check_body, check_names, check_numbers, check_sides, check_size, unpacked
 from calotype.server.limits import Limits
 from calotype.server.png import pixels_of
 
@@ -26,8 +26,56 @@ ENCODE_NAMES = ("shape", "dtype", "scaling_factor", "shift_factor")
 BINARY = (TENSOR, "application/octet-stream")
 
 
+class Latents:
+    """What decoding pictures and films has in common: a body of so many bytes, and what comes of it."""
+
+    query: DecodeQuery
+    facts: Facts
+
+    kinds = ("", *BINARY)  # of bodies
+    exact = True  # a body of ``limit`` bytes, no fewer
+    pixels = 0
+
+    @property
+    def limit(self) -> int:
+        return self.query.head.nbytes
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory, from the body to the answer."""
+        return self.limit + self.pixels * self.facts.pixels * 4
+
+
+class Pictures:
+    """What encoding pictures and films has in common: a tensor of them, or a picture file."""
+
+    query: EncodeQuery
+    facts: Facts
+    most: int  # bytes of a picture file
+    sent: torch.Tensor | None
+
+    kinds = ("", *BINARY, PICTURES["png"])
+    copies = 1  # of a tensor that are in memory at once
+
+    @property
+    def exact(self) -> bool:
+        return self.query.head is not None
+
+    @property
+    def limit(self) -> int:
+        return self.most if self.query.head is None else self.query.head.nbytes
+
+    @property
+    def pixels(self) -> int:
+        return 0 if self.sent is None else self.sent.numel() // self.facts.pictures
+
+    @property
+    def cost(self) -> int:
+        return self.limit if self.query.head is None else self.copies * self.limit
+
+
 @dataclass
-class Decoding:
+class Decoding(Latents):
     """Latents that are to become pictures."""
 
     query: DecodeQuery
@@ -35,8 +83,6 @@ class Decoding:
     shape: tuple[int, int, int, int]  # of the latents, unpacked
     file: bool  # a picture file, not a tensor
     latents: torch.Tensor | None = field(default=None, repr=False)
-
-    kinds = ("", *BINARY)  # of bodies
 
     @classmethod
     def read(cls, pairs: Pairs, headers: Mapping[str, str], facts: Facts, limits: Limits) -> Decoding:
@@ -54,23 +100,12 @@ class Decoding:
         return cls(query, facts, shape, file)
 
     @property
-    def limit(self) -> int:
-        return self.query.head.nbytes
-
-    exact = True  # a body of ``limit`` bytes, no fewer
-
-    @property
     def count(self) -> int:
         return self.shape[0]
 
     @property
     def pixels(self) -> int:
         return self.count * self.shape[2] * self.shape[3] * self.facts.factor**2
-
-    @property
-    def cost(self) -> int:
-        """Bytes of memory, from the body to the answer."""
-        return self.limit + self.pixels * self.facts.pixels * 4
 
     @property
     def key(self) -> Hashable:
@@ -101,15 +136,15 @@ class Decoding:
 
 
 @dataclass
-class Encoding:
+class Encoding(Pictures):
     """A picture, or a tensor of some, that is to become latents."""
 
     query: EncodeQuery
     facts: Facts
-    most: int  # bytes of a picture file
-    pictures: torch.Tensor | None = field(default=None, repr=False)
+    most: int
+    sent: torch.Tensor | None = field(default=None, repr=False)
 
-    kinds = ("", *BINARY, PICTURES["png"])
+    copies = 4
 
     @classmethod
     def read(cls, pairs: Pairs, headers: Mapping[str, str], facts: Facts, limits: Limits) -> Encoding:
@@ -120,51 +155,33 @@ class Encoding:
             if len(shape) == 5 or shape[-3] != facts.pictures:
                 told = f"({facts.pictures}, height, width), or several of it, for {facts.name}"
                 raise InvalidArgument("shape", told, str(list(shape)))
-            uneven = next((side for side in shape[-2:] if side % facts.factor), None)
-            if uneven is not None:
-                raise InvalidArgument("shape", f"sides that {facts.factor} divides", str(uneven))
+            check_sides(shape, facts)
             check_body(query.head, limits)
             check_size("shape", math.prod(shape[:-3]), shape[-2], shape[-1], limits)
         return cls(query, facts, limits.max_upload)
 
     @property
-    def exact(self) -> bool:
-        return self.query.head is not None
-
-    @property
-    def limit(self) -> int:
-        return self.most if self.query.head is None else self.query.head.nbytes
-
-    @property
     def count(self) -> int:
-        return 1 if self.pictures is None else len(self.pictures)
-
-    @property
-    def pixels(self) -> int:
-        return 0 if self.pictures is None else math.prod(self.pictures.shape) // self.facts.pictures
-
-    @property
-    def cost(self) -> int:
-        return self.limit if self.query.head is None else 4 * self.limit
+        return 1 if self.sent is None else len(self.sent)
 
     @property
     def key(self) -> Hashable:
-        assert self.pictures is not None
-        return ("encode", self.facts.name, tuple(self.pictures.shape[1:]))
+        assert self.sent is not None
+        return ("encode", self.facts.name, tuple(self.sent.shape[1:]))
 
     def take(self, body: bytearray, limits: Limits) -> None:
         if self.query.head is None:
-            self.pictures = pixels_of(body, self.facts.pictures, self.facts.factor, limits)
+            self.sent = pixels_of(body, self.facts.pictures, self.facts.factor, limits)
             return
         pictures = tensor_of(self.query.head, body)
         check_numbers(pictures)
-        self.pictures = pictures if pictures.ndim == 4 else pictures[None]
+        self.sent = pictures if pictures.ndim == 4 else pictures[None]
 
     def entering(self, network: Any) -> torch.Tensor:
         import torch
 
-        assert self.pictures is not None
-        return self.pictures.to(network.device, torch.float32)
+        assert self.sent is not None
+        return self.sent.to(network.device, torch.float32)
 
     def leaving(self, latents: torch.Tensor) -> torch.Tensor:
         return scaled(latents, self.query)

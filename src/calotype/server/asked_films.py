@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from calotype.core.errors import InvalidArgument
 from calotype.remote.heads import SIZES, TENSOR, Head, Pairs, tensor_of
 from calotype.remote.told import Told
-from calotype.remote.wire import PICTURES, DecodeQuery, EncodeQuery
-from calotype.server.asked import BINARY, DECODE_NAMES, ENCODE_NAMES, levels
+from calotype.remote.wire import DecodeQuery, EncodeQuery
+from calotype.server.asked import DECODE_NAMES, ENCODE_NAMES, Latents, Pictures, levels
 from calotype.server.factors import scaled, unscaled
-from calotype.server.fit import Facts, check_body, check_film, check_names, check_numbers
+from calotype.server.fit import Facts, check_body, check_film, check_names, check_numbers, check_sides
 from calotype.server.limits import Limits
 from calotype.server.png import pixels_of
 
@@ -25,7 +25,7 @@ FPS = 24.0  # frames per second of a file, where nothing else is told
 
 
 @dataclass(eq=False)
-class FilmDecoding:
+class FilmDecoding(Latents):
     """Latents that are to become films."""
 
     query: DecodeQuery
@@ -33,8 +33,6 @@ class FilmDecoding:
     shape: tuple[int, int, int, int, int]  # of the films: (batch, channels, frames, height, width)
     fps: float = FPS
     latents: torch.Tensor | None = field(default=None, repr=False)
-
-    kinds = ("", *BINARY)  # of bodies
 
     @classmethod
     def read(cls, pairs: Pairs, headers: Mapping[str, str], facts: Facts, limits: Limits) -> FilmDecoding:
@@ -60,7 +58,6 @@ class FilmDecoding:
         check_film("shape", shape, limits)
         return cls(query, facts, shape, FPS if fps is None else fps)
 
-    exact = True  # a body of ``limit`` bytes, no fewer
     count = 1
 
     @staticmethod
@@ -73,17 +70,8 @@ class FilmDecoding:
         return self._flows(self.query)
 
     @property
-    def limit(self) -> int:
-        return self.query.head.nbytes
-
-    @property
     def pixels(self) -> int:
         return self.shape[0] * math.prod(self.shape[2:])
-
-    @property
-    def cost(self) -> int:
-        """Bytes of memory, from the body to the answer."""
-        return self.limit + self.pixels * self.facts.pixels * 4
 
     @property
     def key(self) -> Hashable:
@@ -125,16 +113,15 @@ def _check_output(query: DecodeQuery, accept: str, facts: Facts) -> None:
 
 
 @dataclass(eq=False)
-class FilmEncoding:
+class FilmEncoding(Pictures):
     """Films, or a picture that is one of a single frame, that are to become latents."""
 
     query: EncodeQuery
     facts: Facts
-    most: int  # bytes of a picture file
-    film: torch.Tensor | None = field(default=None, repr=False)
+    most: int
+    sent: torch.Tensor | None = field(default=None, repr=False)
 
-    kinds = ("", *BINARY, PICTURES["png"])
-    count, flows = 1, False
+    copies, count, flows = 3, 1, False
 
     @classmethod
     def read(cls, pairs: Pairs, headers: Mapping[str, str], facts: Facts, limits: Limits) -> FilmEncoding:
@@ -145,28 +132,10 @@ class FilmEncoding:
             if len(shape) != 5 or shape[1] != facts.pictures or (shape[2] - 1) % step:
                 told = f"(batch, {facts.pictures}, 1 + {step} * n, height, width), for {facts.name}"
                 raise InvalidArgument("shape", told, str(list(shape)))
-            uneven = next((side for side in shape[-2:] if side % facts.factor), None)
-            if uneven is not None:
-                raise InvalidArgument("shape", f"sides that {facts.factor} divides", str(uneven))
+            check_sides(shape, facts)
             check_body(query.head, limits, limits.max_film)
             check_film("shape", shape, limits)
         return cls(query, facts, limits.max_upload)
-
-    @property
-    def exact(self) -> bool:
-        return self.query.head is not None
-
-    @property
-    def limit(self) -> int:
-        return self.most if self.query.head is None else self.query.head.nbytes
-
-    @property
-    def pixels(self) -> int:
-        return 0 if self.film is None else self.film.numel() // self.facts.pictures
-
-    @property
-    def cost(self) -> int:
-        return self.limit if self.query.head is None else 3 * self.limit
 
     @property
     def key(self) -> Hashable:
@@ -174,14 +143,14 @@ class FilmEncoding:
 
     def take(self, body: bytearray, limits: Limits) -> None:
         if self.query.head is None:
-            self.film = pixels_of(body, self.facts.pictures, self.facts.factor, limits)[:, :, None]
+            self.sent = pixels_of(body, self.facts.pictures, self.facts.factor, limits)[:, :, None]
             return
-        self.film = tensor_of(self.query.head, body)
-        check_numbers(self.film)
+        self.sent = tensor_of(self.query.head, body)
+        check_numbers(self.sent)
 
     def entering(self, network: Any) -> torch.Tensor:
-        assert self.film is not None
-        return self.film.to(network.device)
+        assert self.sent is not None
+        return self.sent.to(network.device)
 
     def leaving(self, latents: torch.Tensor) -> torch.Tensor:
         return scaled(latents, self.query)

@@ -40,6 +40,13 @@ def check_body(head: Head, limits: Limits, most: int | None = None) -> None:
         raise TooLarge("shape", f"at most {most} bytes", f"{head.nbytes}")
 
 
+def check_sides(shape: Sequence[int], facts: Facts) -> None:
+    """Refuse sides that are no whole number of latents."""
+    uneven = next((side for side in shape[-2:] if side % facts.factor), None)
+    if uneven is not None:
+        raise InvalidArgument("shape", f"sides that {facts.factor} divides", str(uneven))
+
+
 def check_size(name: str, count: int, height: int, width: int, limits: Limits) -> None:
     """Refuse pictures that are too large, or too many."""
     if max(height, width) > limits.max_side:

@@ -13,9 +13,8 @@ from calotype.adapters.lora_families import StableDiffusionLoraLoaderMixin
 from calotype.adapters.single_file import SingleFilePipeline
 from calotype.adapters.textual_inversion import TextualInversionLoaderMixin
 from calotype.core.config import register_to_config
-from calotype.core.errors import InvalidArgument
 from calotype.core.pipeline import DiffusionPipeline
-from calotype.generation.checks import RULES, check_finite
+from calotype.generation.checks import RULES, check_finite, check_safety
 from calotype.generation.decoding import decoded
 from calotype.generation.images import VaeImageProcessor
 from calotype.generation.prompts import check_length, clip_states, copied
@@ -71,14 +70,7 @@ class StableDiffusion(
         image_encoder: Any = None,
         requires_safety_checker: bool = True,
     ) -> None:
-        if safety_checker is None and requires_safety_checker:
-            logger.warning(
-                "%s has no safety checker: look at pictures before you show them to others", type(self).__name__
-            )
-        if safety_checker is not None and feature_extractor is None:
-            raise InvalidArgument(
-                "feature_extractor", "one, as there is a safety_checker", "None", "Or pass safety_checker=None."
-            )
+        check_safety(self, safety_checker, feature_extractor, requires_safety_checker)
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,

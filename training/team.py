@@ -1,0 +1,57 @@
+"""Several processes that learn one network, each from batches of its own: ``torchrun -m training``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+def join() -> None:
+    """Find the others that the launcher started, if it started any."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        dist.init_process_group("gloo")
+
+
+def place() -> tuple[int, int]:
+    """Which of how many this process is."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def first() -> bool:
+    """Whether this process is the one that tells and writes."""
+    return place()[0] == 0
+
+
+def own(*parts: int) -> list[int]:
+    """What a seed is made of: the first of a team draws as one that is alone."""
+    return [*parts, place()[0]] if not first() else [*parts]
+
+
+def agreed(number: float) -> float:
+    """The first one's number."""
+    if not dist.is_initialized():
+        return number
+    told = torch.tensor(number, dtype=torch.float64)
+    dist.broadcast(told, 0)
+    return float(told)
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """The mean of what all found."""
+    found = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not dist.is_initialized() or not found:
+        return
+    whole = torch.cat([gradient.flatten() for gradient in found])
+    dist.all_reduce(whole)
+    for gradient, mean in zip(found, (whole / place()[1]).split([each.numel() for each in found]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def wait() -> None:
+    """Until all are here."""
+    if dist.is_initialized():
+        dist.barrier()
