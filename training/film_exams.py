@@ -15,6 +15,7 @@ from training.films import CHUNK, RATE, Take, changed, take
 from training.world import SIDE
 
 AT_ONCE = 10  # films in one call
+SHOT = 4 * CHUNK  # frames that are judged at once: a second and a half
 FACTS = tuple(Verdict.__dataclass_fields__)
 Films = NDArray[np.uint8]
 
@@ -26,10 +27,10 @@ def unseen(count: int, seed: int = 0) -> list[Take]:
 
 
 def filmed(pipe: Any, chunks: int, seed: int = 0, **options: Any) -> Films:
-    """What a call films, chunk by chunk: (films, chunks, frames, height, width, 3)."""
+    """What a call films: (films, frames, height, width, 3)."""
     length = {"num_frames": chunks * CHUNK, "exact_frames": True}
     stream = pipe.stream(height=SIDE, width=SIDE, generator=seed, output_type="uint8", **length, **options)
-    return np.stack([np.asarray(chunk.frames) for chunk in stream], axis=1)
+    return np.concatenate([np.asarray(chunk.frames) for chunk in stream], axis=1)
 
 
 def prompted(pipe: Any, prompts: Sequence[str], chunks: int, **options: Any) -> Films:
@@ -39,31 +40,36 @@ def prompted(pipe: Any, prompts: Sequence[str], chunks: int, **options: Any) -> 
     return np.concatenate(films)
 
 
+def judged(films: Films, takes: Sequence[Take]) -> Marks:
+    """How often each fact is right, shot by shot."""
+    return shares(
+        [
+            judge(film[first : first + SHOT], one)
+            for film, one in zip(films, takes, strict=True)
+            for first in range(0, len(film), SHOT)
+        ]
+    )
+
+
 def shares(verdicts: Sequence[Verdict]) -> Marks:
     """How often each fact was right, from 0 to 1."""
     return {fact: float(np.mean([getattr(one, fact) for one in verdicts])) for fact in FACTS}
 
 
-def prompts(pipe: Any, count: int, chunks: int = 2, **options: Any) -> Marks:
+def prompts(pipe: Any, count: int, shots: int = 2, **options: Any) -> Marks:
     """Whether films show what their prompts tell, in combinations never trained; no prompt tells a size."""
     takes = unseen(count)
-    films = prompted(pipe, [plain(one, ground=True, speed=True) for one in takes], chunks, **options)
-    pairs = [(chunk, one) for film, one in zip(films, takes, strict=True) for chunk in film]
-    marks = shares([judge(*pair) for pair in pairs])
+    told = [plain(one, ground=True, speed=True) for one in takes]
+    marks = judged(prompted(pipe, told, shots * SHOT // CHUNK, **options), takes)
     return {fact: mark for fact, mark in marks.items() if fact != "size"}
 
 
 def drift(pipe: Any, count: int, seconds: float = 60, **options: Any) -> Marks:
     """How often long films are right in their first tenth and in their last."""
-    chunks = int(np.ceil(seconds * RATE / CHUNK))
-    tenth, takes = max(1, chunks // 10), unseen(count, seed=1)
-    films = prompted(pipe, [plain(one, ground=True) for one in takes], chunks, **options)
-
-    def right(part: slice) -> Marks:
-        pairs = [(chunk, one) for film, one in zip(films, takes, strict=True) for chunk in film[part]]
-        return shares([judge(*pair) for pair in pairs])
-
-    first, last = right(slice(tenth)), right(slice(-tenth, None))
+    shots = int(np.ceil(seconds * RATE / SHOT))
+    tenth, takes = max(1, shots // 10) * SHOT, unseen(count, seed=1)
+    films = prompted(pipe, [plain(one, ground=True) for one in takes], shots * SHOT // CHUNK, **options)
+    first, last = judged(films[:, :tenth], takes), judged(films[:, -tenth:], takes)
     facts = ("colour", "shape", "ground", "direction")
     return {
         f"{fact}, {when}": marks[fact]
@@ -80,7 +86,7 @@ def changes(pipe: Any, count: int, before: int = 3, after: int = 3, **options: A
         other = changed(one, rng, unseen=True)
         told = [(0, plain(one, ground=True)), (before * CHUNK / RATE, plain(other, ground=True))]
         film = filmed(pipe, before + after, seed, timeline=told, **options)[0]
-        verdict = judge(film[-1], other)
+        verdict = judge(film[-CHUNK:], other)
         for fact, found in marks.items():
             if getattr(one, fact) != getattr(other, fact):
                 found.append(getattr(verdict, fact))

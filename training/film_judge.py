@@ -14,7 +14,7 @@ from training.judge import APART, SMALLEST, UNKNOWN, read
 from training.world import SIDE, Floats, Thing
 
 LOOKS = 5  # frames, evenly spread, whose majority says what there is
-SPEED_LIMITS = (0.2, 0.85)  # pixels a frame, between still, slow and fast
+SPEED_LIMITS = (0.45, 1.3)  # pixels a frame, between still, slow and fast
 STRAIGHT = 3.0  # pixels: what strays further from a straight and even way has none
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.world import COLOURS, NAMELESS, PALETTE, SHAPES, SIDE, SIZES, Floats
 from training.world import held_out as held_out_look
 
-CHUNK = 33  # frames: a film changes only where a chunk of so many begins
+CHUNK = 9  # frames: a film changes only where a chunk of so many begins
 RATE = 24  # frames a second
 STILL = "still"
 DIRECTIONS: dict[str, tuple[int, int]] = {
@@ -21,7 +21,8 @@ DIRECTIONS: dict[str, tuple[int, int]] = {
     "down": (0, 1),
     STILL: (0, 0),
 }
-SPEEDS: dict[str, float] = {"slow": 0.5, "fast": 1.25, STILL: 0.0}  # pixels a frame
+GRID = 16  # pixels between the places where films begin, which is what the transformer sees as one patch
+SPEEDS: dict[str, float] = {"slow": GRID / 2 / CHUNK, "fast": GRID / CHUNK, STILL: 0.0}  # pixels a frame
 NAMED = tuple(shape for shape in SHAPES if shape not in NAMELESS)
 
 
@@ -104,23 +105,19 @@ def changed(one: Take, rng: np.random.Generator, unseen: bool = False) -> Take:
             return made
 
 
-def film(rng: np.random.Generator, chunks: int = 1, change: float = 0.25) -> Film:
+def film(rng: np.random.Generator, chunks: int = 1, change: float = 0.15) -> Film:
     """A film of so many chunks, of which each but the first may change what there is and where it goes."""
     now = take(rng)
-    shown = [(now, _radius(now, rng))]
+    shown = [now]
     for _ in range(chunks - 1):
-        if rng.random() < change:
-            before, now = now, changed(now, rng)
-            radius = shown[-1][1] if now.size == before.size else _radius(now, rng)
-            shown.append((now, radius))
-        else:
-            shown.append(shown[-1])
-    return Film(_start(rng), tuple(shown))
+        now = changed(now, rng) if rng.random() < change else now
+        shown.append(now)
+    return playing(shown, rng)
 
 
 def playing(takes: Sequence[Take], rng: np.random.Generator) -> Film:
     """A film that shows these, a chunk each."""
-    return Film(_start(rng), tuple((one, _radius(one, rng)) for one in takes))
+    return Film(_start(rng), tuple((one, _radius(one)) for one in takes))
 
 
 def _held_out_way(one: Take) -> bool:
@@ -130,12 +127,12 @@ def _held_out_way(one: Take) -> bool:
 
 
 def _start(rng: np.random.Generator) -> tuple[float, float]:
-    x, y = rng.uniform(0, SIDE, 2)
+    x, y = GRID * rng.integers(SIDE // GRID, size=2)
     return float(x), float(y)
 
 
-def _radius(one: Take, rng: np.random.Generator) -> float:
-    return float(rng.uniform(*SIZES[one.size]))
+def _radius(one: Take) -> float:
+    return sum(SIZES[one.size]) / 2
 
 
 def _one(rng: np.random.Generator, names: Sequence[str]) -> str:

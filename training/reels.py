@@ -17,7 +17,7 @@ from training import team
 from training.films import CHUNK, Film, Take, film
 from training.studio import Studio, as_pixels, log
 
-CHUNKS = 4  # of each film: the last of them remembers as much as any later one does
+CHUNKS = 8  # of each film: the last of them remembers as much as any later one does
 PART = 50  # films in a file
 FRAMES = 1 + (CHUNK - 1) // 4  # of the latents of a chunk
 

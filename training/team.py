@@ -41,14 +41,16 @@ def agreed(number: float) -> float:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """The mean of what all found."""
-    found = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if not dist.is_initialized() or not found:
+    """The mean of what all found; who did not use a weight found nothing, which counts."""
+    if not dist.is_initialized():
         return
+    learning = [parameter for parameter in parameters if parameter.requires_grad]
+    found = [each.grad if each.grad is not None else torch.zeros_like(each) for each in learning]
     whole = torch.cat([gradient.flatten() for gradient in found])
     dist.all_reduce(whole)
-    for gradient, mean in zip(found, (whole / place()[1]).split([each.numel() for each in found]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    means = (whole / place()[1]).split([each.numel() for each in learning])
+    for parameter, mean in zip(learning, means, strict=True):
+        parameter.grad = mean.view_as(parameter)
 
 
 def wait() -> None:

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from training.film_exams import SHOT
 from training.film_judge import judge, watch
-from training.films import CHUNK, STILL, Film, Take, playing, take
+from training.films import STILL, Film, Take, playing, take
 from training.judge import UNKNOWN
 
 RNG = np.random.default_rng(11)
 TAKES = [take(RNG, unseen=bool(place % 2)) for place in range(60)]
-FILMS = [playing([one], RNG).frames(0) for one in TAKES]
+FILMS = [playing([one], RNG).frames(0, SHOT) for one in TAKES]
 ONE = Take("square", "red", "medium", "white", "right", "slow")
-SHOWN = Film((10.0, 60.0), ((ONE, 12.0),)).frames(0)
+SHOWN = Film((10.0, 60.0), ((ONE, 12.0),)).frames(0, SHOT)
 
 
 def soft(frames: np.ndarray) -> np.ndarray:
@@ -49,7 +50,7 @@ def test_the_judge_names_what_is_wrong(name: str, other: str):
 
 
 def test_what_stands_still_has_no_direction():
-    seen = watch(np.repeat(SHOWN[:1], CHUNK, axis=0))
+    seen = watch(np.repeat(SHOWN[:1], SHOT, axis=0))
     assert (seen.direction, seen.speed) == (STILL, STILL)
 
 
@@ -71,5 +72,5 @@ def test_the_majority_of_frames_says_what_there_is():
 
 
 def test_an_empty_film_shows_nothing():
-    seen = watch(np.full((CHUNK, 64, 64, 3), 200, np.uint8))
+    seen = watch(np.full((SHOT, 64, 64, 3), 200, np.uint8))
     assert (seen.colour, seen.shape, seen.direction) == (UNKNOWN, UNKNOWN, UNKNOWN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,15 +26,10 @@ from training.trainer import Batch, Losses, Plan, Task
 from training.world import SIDE
 
 NAME = "pocket-helios"
-SHARE_OF_FEW, SHARE = 0.12, 0.4  # of the whole time: for a few frames of a chunk, and for all of them
-FILMS = 1500
-FEW = 3  # frames of a chunk, drawn at random, without a past: texts and ways are learnt from these, fast
-PLAN_OF_FEW = Plan(
-    steps=40_000, batch=64, learning_rate=2e-3, warmup=100, averaging=0.998, orthogonal=True, bfloat16=True
-)
-PLAN = replace(PLAN_OF_FEW, batch=16, averaging=0.999)
+SHARE = 0.5  # of the whole time
+FILMS = 2000
+PLAN = Plan(steps=80_000, batch=24, learning_rate=2e-3, warmup=100, averaging=0.999, orthogonal=True, bfloat16=True)
 RATES = {"text": 0.5}  # how fast the text encoder learns, beside the transformer
-NOW = "indices_hidden_states"  # the transformer's argument for the places of the frames to be drawn
 WINDOW = Window((16, 2, 1), True, FRAMES)
 BLURRED, BLUR = 0.5, 0.3  # of the pasts are under noise, of a share up to this: a past that was drawn is never true
 ALONE = 0.4  # of the chunks are learnt as if a film began with them: what words mean is learnt where nothing else tells
@@ -45,6 +40,7 @@ USUAL = {  # what calls mean that do not say
     "width": SIDE,
     "num_inference_steps": 10,
     "max_sequence_length": ROWS,
+    "num_latent_frames_per_chunk": FRAMES,
 }
 ABOUT = """Helios's architecture, small: UMT5 text encoder, `AutoencoderKLWan`, `HeliosTransformer3DModel`, in the
 style of Helios-Base (flow matching, one stage, guidance). It draws one coloured shape that moves over a plain ground,
@@ -52,21 +48,16 @@ style of Helios-Base (flow matching, one stage, guidance). It draws one coloured
 
 
 def make(studio: Studio) -> None:
-    """Train the text encoder, then both together on a few frames at a time, then on chunks; save the pipeline."""
+    """Train the text encoder, then both together; save the pipeline."""
     vae = AutoencoderKLWan.from_pretrained(studio.folder(wan.NAME)).to(studio.device).requires_grad_(False)
     words = tokenizer()
     text, reels = listener(studio, words), Reels(studio, vae, FILMS)
     networks = nn.ModuleDict({"transformer": transformer(studio.seed), "text": text})
 
-    def few(rng: np.random.Generator, size: int) -> Batch:
-        return glimpses(reels, words, rng, size)
-
-    def whole(rng: np.random.Generator, size: int) -> Batch:
+    def draw(rng: np.random.Generator, size: int) -> Batch:
         return batch(reels, words, rng, size)
 
-    networks = studio.learn(Task("helios_few", networks, few, losses, RATES), PLAN_OF_FEW, SHARE_OF_FEW)
-    task = Task("helios", networks.requires_grad_(True), whole, losses, RATES)
-    save(studio, words, vae, studio.learn(task, PLAN, SHARE))
+    save(studio, words, vae, studio.learn(Task("helios", networks, draw, losses, RATES), PLAN, SHARE))
 
 
 def save(studio: Studio, words: T5TokenizerFast, vae: AutoencoderKLWan, networks: nn.ModuleDict) -> None:
@@ -115,20 +106,6 @@ def batch(reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: 
     }
 
 
-def glimpses(reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: int) -> Batch:
-    """A few frames of chunks, and a caption; nothing of what came before."""
-    takes, films, numbers = reels.draw(rng, size)
-    ids, counts = read(words, [told(take, rng) for take in takes])
-    frames = torch.from_numpy(np.sort(rng.permuted(np.tile(np.arange(FRAMES), (size, 1)), axis=1)[:, :FEW]))
-    rows = torch.arange(size)
-    return {
-        "latents": films[rows[:, None], numbers[:, None], :, frames].transpose(1, 2),
-        "frames": frames,
-        "ids": ids,
-        "counts": counts,
-    }
-
-
 def before(film: Tensor, number: int) -> Tensor:
     """The latents before a chunk of a film (chunks, channels, frames, height, width), and zeros before the first."""
     seen = film[:number].transpose(0, 1).flatten(1, 2)
@@ -142,15 +119,13 @@ def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) ->
     sigma = SHIFT * evenly / (1 + (SHIFT - 1) * evenly)
     share = sigma.view(-1, 1, 1, 1, 1)
     noisy = (1 - share) * latents + share * noise
+    past = Past(WINDOW, chance.blurred(batch["past"]), chance.estranged(chance.blurred(batch["anchor"])))
     places = {name: indices.to(latents.device) for name, indices in WINDOW.indices.items()}
-    if "past" in batch:
-        past = Past(WINDOW, chance.blurred(batch["past"]), chance.estranged(chance.blurred(batch["anchor"])))
-        seen = {**past.pieces(latents.dtype), **places}
-    else:
-        seen = {NOW: places[NOW][0][batch["frames"]]}
     states = states_of(networks["text"], batch["ids"], batch["counts"])
     with WideAttention():
-        said = networks["transformer"](noisy, 1000 * sigma, states, **seen).sample.float()
+        said = networks["transformer"](
+            noisy, 1000 * sigma, states, **past.pieces(latents.dtype), **places
+        ).sample.float()
     return {"loss": F.mse_loss(said, noise - latents)}
 
 
