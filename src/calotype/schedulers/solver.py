@@ -99,7 +99,7 @@ class Solver(SchedulerMixin):
             chosen(name, value, known)
             self.register_to_config(**{name: value})
 
-    def remake(self) -> None:
+    def _remake(self) -> None:
         """Become what the config says now."""
         vars(self).update(vars(type(self).from_config(self.config)))
 
@@ -125,7 +125,7 @@ class Solver(SchedulerMixin):
     ) -> None:
         """Lay out a walk of so many steps, or one through timesteps or noise levels given by hand."""
         if self.config._changed:  # scripts set options where they find them
-            self.remake()
+            self._remake()
         by_hand = timesteps is not None or sigmas is not None
         self.shift_by(mu)
         count = 0 if by_hand else whole("num_inference_steps", steps, 1, self.curve.steps)
