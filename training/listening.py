@@ -55,8 +55,8 @@ def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) ->
     counts = batch["counts"]
     states = networks["text"](batch["ids"], counts).last_hidden_state[counts.bool()]
     facts = batch["facts"].repeat_interleave(counts.sum(1), dim=0)
-    told = networks["said"](states).split([len(choices) for choices in FACTS.values()], dim=1)
-    wrong = [F.cross_entropy(guess, facts[:, place]) for place, guess in enumerate(told)]
+    guesses = networks["said"](states).split([len(choices) for choices in FACTS.values()], dim=1)
+    wrong = [F.cross_entropy(guess, facts[:, place]) for place, guess in enumerate(guesses)]
     return {"loss": torch.stack(wrong).sum(), **dict(zip(FACTS, wrong, strict=True))}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -9,19 +11,10 @@ from torch import nn
 from calotype.models.wan_vae import AutoencoderKLWan
 from training.recipes import wan
 from training.studio import Studio, halved, write_card
-from training.trainer import Batch, Losses, Plan, Task
+from training.trainer import Batch, Losses, Task
 
 SHARE = 0.3  # of the whole time
-PLAN = Plan(
-    steps=20_000,
-    batch=8,
-    learning_rate=2e-3,
-    warmup=50,
-    weight_decay=0.0,
-    averaging=0.998,
-    orthogonal=True,
-    bfloat16=True,
-)
+PLAN = replace(wan.PLAN, learning_rate=wan.AGAIN * wan.PLAN.learning_rate)
 ASTRAY = 0.1  # of a latent's deviation: latents that are drawn are never quite those of a film
 
 

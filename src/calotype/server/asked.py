@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from calotype.core.errors import InvalidArgument
 from calotype.remote.heads import TENSOR, Head, Pairs, tensor_of
@@ -26,6 +26,7 @@ ENCODE_NAMES = ("shape", "dtype", "scaling_factor", "shift_factor")
 BINARY = (TENSOR, "application/octet-stream")
 
 
+@dataclass(eq=False)
 class Latents:
     """What decoding pictures and films has in common: a body of so many bytes, and what comes of it."""
 
@@ -46,16 +47,17 @@ class Latents:
         return self.limit + self.pixels * self.facts.pixels * 4
 
 
+@dataclass(eq=False)
 class Pictures:
     """What encoding pictures and films has in common: a tensor of them, or a picture file."""
 
     query: EncodeQuery
     facts: Facts
     most: int  # bytes of a picture file
-    sent: torch.Tensor | None
+    sent: torch.Tensor | None = field(default=None, repr=False)
 
     kinds = ("", *BINARY, PICTURES["png"])
-    copies = 1  # of a tensor that are in memory at once
+    copies: ClassVar[int]  # of a tensor that are in memory at once
 
     @property
     def exact(self) -> bool:
@@ -78,8 +80,6 @@ class Pictures:
 class Decoding(Latents):
     """Latents that are to become pictures."""
 
-    query: DecodeQuery
-    facts: Facts
     shape: tuple[int, int, int, int]  # of the latents, unpacked
     file: bool  # a picture file, not a tensor
     latents: torch.Tensor | None = field(default=None, repr=False)
@@ -138,11 +138,6 @@ class Decoding(Latents):
 @dataclass
 class Encoding(Pictures):
     """A picture, or a tensor of some, that is to become latents."""
-
-    query: EncodeQuery
-    facts: Facts
-    most: int
-    sent: torch.Tensor | None = field(default=None, repr=False)
 
     copies = 4
 

@@ -28,8 +28,6 @@ FPS = 24.0  # frames per second of a file, where nothing else is told
 class FilmDecoding(Latents):
     """Latents that are to become films."""
 
-    query: DecodeQuery
-    facts: Facts
     shape: tuple[int, int, int, int, int]  # of the films: (batch, channels, frames, height, width)
     fps: float = FPS
     latents: torch.Tensor | None = field(default=None, repr=False)
@@ -115,11 +113,6 @@ def _check_output(query: DecodeQuery, accept: str, facts: Facts) -> None:
 @dataclass(eq=False)
 class FilmEncoding(Pictures):
     """Films, or a picture that is one of a single frame, that are to become latents."""
-
-    query: EncodeQuery
-    facts: Facts
-    most: int
-    sent: torch.Tensor | None = field(default=None, repr=False)
 
     copies, count, flows = 3, 1, False
 
