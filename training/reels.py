@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calotype.core.atomic import write_atomic
 from calotype.models.wan_vae import AutoencoderKLWan
-from training import team
 from training.films import CHUNK, Film, Take, film
-from training.studio import Studio, as_pixels, log
+from training.hoard import hoarded
+from training.studio import Studio, as_pixels
 
 CHUNKS = 8  # of each film: the last of them remembers as much as any later one does
 PART = 50  # films in a file
@@ -26,25 +23,17 @@ class Reels:
     """So many films: what each chunk shows, and its latents, as wide as noise."""
 
     def __init__(self, studio: Studio, vae: AutoencoderKLWan, count: int) -> None:
-        (member, members), self.films, paths = team.place(), list[Film](), list[Path]()
-        for part in range(-(-count // PART)):
-            rng = studio.rng(10, part)
-            films = [film(rng, CHUNKS) for _ in range(PART)]
-            path = studio.work / f"reels-{_mark(vae)}-{part:03}.npy"
-            paths.append(path)
-            if part % members == member and not path.exists():
-                content = io.BytesIO()
-                np.save(content, _latents(studio, vae, films))
-                write_atomic(path, [content.getbuffer()])
-                log.info("%d films encoded", (part + 1) * PART)
-            self.films += films
-        team.wait()
+        rngs = [studio.rng(10, part) for part in range(-(-count // PART))]
+        reels = [[film(rng, CHUNKS) for _ in range(PART)] for rng in rngs]
+        self.films = [one for films in reels for one in films]
         # (films, chunks, channels, frames, height, width), in half precision
-        self.latents = torch.cat([torch.from_numpy(np.load(path)) for path in paths])
+        self.latents = hoarded(
+            studio.work, f"reels-{_mark(vae)}", len(reels), lambda part: _latents(studio, vae, reels[part])
+        )
 
-    def draw(self, rng: np.random.Generator, size: int) -> tuple[list[Take], Tensor, Tensor]:
-        """Films drawn at random and a chunk of each: what it shows; the film's latents; and its number."""
-        rows, numbers = rng.integers(len(self.films), size=size), rng.integers(CHUNKS, size=size)
+    def draw(self, rng: np.random.Generator, size: int, first: int = 0) -> tuple[list[Take], Tensor, Tensor]:
+        """Films drawn at random and a chunk of each, not before a first: what it shows; all latents; its number."""
+        rows, numbers = rng.integers(len(self.films), size=size), rng.integers(first, CHUNKS, size=size)
         takes = [self.films[row].chunks[number][0] for row, number in zip(rows, numbers, strict=True)]
         return takes, self.latents[torch.from_numpy(rows)].float(), torch.from_numpy(numbers)
 

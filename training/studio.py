@@ -21,7 +21,7 @@ log = logging.getLogger("calotype.training")
 
 # What a GPU takes at once beside a core, and how far larger batches carry: fewer and longer steps.
 WIDER, FASTER, FEWER = 16, 2.0, 4
-GRAIN = 2**3  # of the last of a weight's bits that is kept
+STEPS = 32  # at least, within the deviation of a matrix that ships
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,17 @@ def as_pictures(pixels: Tensor) -> NDArray[np.uint8]:
 
 
 def halved(network: nn.Module) -> Any:
-    """A network as it is shipped: on the CPU, in half precision, rounded to seven of its ten bits.
+    """A network as it is shipped: on the CPU, in half precision, its matrices in even steps.
 
-    The other three say less than the last steps of training changed, and would be a sixth of the package.
+    What half precision can say beyond them moves what comes out by a hundredth, and would be a third of the package.
     """
     network = network.to("cpu", torch.float16)
-    with torch.no_grad():
-        for weight in network.state_dict().values():
-            if weight.dtype is torch.float16:
-                bits = weight.view(torch.int16)
-                bits.copy_((bits.int() + GRAIN // 2) // GRAIN * GRAIN)
+    for weight in network.parameters():
+        if weight.ndim > 1:
+            wide = weight.data.float()
+            deviation = wide.square().mean().sqrt().clamp_min(1e-4)
+            step = 2 ** torch.floor(torch.log2(deviation / STEPS))  # multiples of a power of two end in zeros
+            weight.data = ((wide / step).round() * step).half()
     return network
 
 

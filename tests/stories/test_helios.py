@@ -383,6 +383,16 @@ def test_a_model_may_say_what_is_meant_where_an_argument_is_left_out(tmp_path: P
     assert again("hello", generator=source(), height=32).frames.shape[2] == 32
 
 
+def test_a_session_counts_in_chunks_of_the_models_own_length() -> None:
+    pipe = HeliosPipeline(**base().components)
+    assert pipe.session(prompt="hello", **SMALL).seconds == 33 / 24
+    pipe.register_to_config(_usual_arguments={**SMALL, "num_latent_frames_per_chunk": 3})
+    session = pipe.session(prompt="hello", generator=0)
+    assert session.seconds == 9 / 24
+    assert session.set_prompt("and cat", at="1.5s") == 4
+    assert pipe.session(prompt="hello", num_latent_frames_per_chunk=5).seconds == 17 / 24
+
+
 @pytest.mark.parametrize("usual", [["height"], {"tall": 64}], ids=["list", "unknown"])
 def test_what_is_no_argument_is_refused(usual: Any, tmp_path: Path) -> None:
     pipe = HeliosPipeline(**base().components)

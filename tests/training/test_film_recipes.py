@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from calotype import AutoencoderKLWan, HeliosPipeline
+from calotype import AutoencoderKLWan, HeliosPipeline, HeliosPyramidPipeline
+from calotype.ops.pyramid import doubled
+from calotype.schedulers import HeliosDMDScheduler
 from training import film_exams, listening, reels
 from training.films import CHUNK, film
-from training.recipes import helios, wan, wan_decoder
+from training.recipes import helios, helios_distilled, wan, wan_decoder
 from training.studio import Studio, as_pixels
 from training.trainer import Plan
 from training.world import SIDE
@@ -23,9 +25,11 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
         patch.setattr(wan, "MEASURED", 1)
         patch.setattr(reels, "PART", 1)
         patch.setattr(helios, "FILMS", 2)
-        for recipe in (wan, wan_decoder, helios, listening):
+        patch.setattr(helios_distilled, "BEGINNINGS", 2)
+        patch.setattr(helios_distilled, "PART", 1)
+        for recipe in (wan, wan_decoder, helios, listening, helios_distilled):
             patch.setattr(recipe, "PLAN", Plan(steps=1, batch=4))
-        for recipe in (wan, wan_decoder, helios):
+        for recipe in (wan, wan_decoder, helios, helios_distilled):
             recipe.make(made)
     return made
 
@@ -80,3 +84,38 @@ def test_the_way_back_is_learnt_alone(studio: Studio):
     after = AutoencoderKLWan.from_pretrained(studio.folder(wan.NAME)).state_dict()
     learnt = {name.partition(".")[0] for name in after if not torch.equal(before[name], after[name])}
     assert learnt == {"decoder", "post_quant_conv"}
+
+
+def test_the_student_shares_all_but_the_transformer_and_films_in_three_sizes(studio: Studio):
+    told = [studio.folder(recipe.NAME) for recipe in (helios, helios_distilled)]
+    same = {
+        part: len({next((folder / part).glob("*.safetensors")).read_bytes() for folder in told}) == 1
+        for part in ("text_encoder", "vae", "transformer")
+    }
+    assert same == {"text_encoder": True, "vae": True, "transformer": False}
+    pipe = HeliosPyramidPipeline.from_pretrained(told[1])
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe.distilled
+    assert film_exams.filmed(pipe, 2, prompt="a red ball").shape == (1, 2 * CHUNK, SIDE, SIDE, 3)
+    assert len([*studio.work.glob("beginnings-*.npy")]) == 2
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_stage_is_entered_from_the_end_of_the_one_before_with_the_noise_that_the_pipeline_adds(place: int):
+    scheduler = HeliosDMDScheduler()
+    clean, noise = torch.randn(2, 4, 16, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    _, before = helios_distilled.leg(scheduler.stages, place - 1, clean, noise)
+    begin, _ = helios_distilled.leg(scheduler.stages, place, clean, noise)
+    stage = scheduler.stages[place]
+    added = (begin - stage.kept * doubled(before)) / stage.added
+    blocks = added.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))
+    assert float(blocks.sum((-1, -3)).abs().max()) < 1e-4
+    assert float(added.std()) == pytest.approx(1, abs=0.01)
+
+
+def test_the_last_stage_ends_with_the_picture():
+    scheduler = HeliosDMDScheduler()
+    clean, noise = torch.randn(2, 1, 16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    begin, _ = helios_distilled.leg(scheduler.stages, 0, clean, noise)
+    assert begin.shape[-2:] == (2, 2)
+    assert torch.equal(helios_distilled.leg(scheduler.stages, 2, clean, noise)[1], clean)

@@ -17,7 +17,7 @@ from training import exams
 from training.recipes import RECIPES, clip, controlnet, diffusion, inversion, ip_adapter, kandinsky, lora, prior, vae
 from training.recipes.clip import pixels, twin
 from training.recipes.vae import CUT, cut
-from training.studio import Studio, as_pictures, as_pixels
+from training.studio import STEPS, Studio, as_pictures, as_pixels, halved
 from training.world import COLOURS, SHAPES, SIDE, draw, scene
 
 FILMS = ("wan", "wan_decoder", "helios")
@@ -140,3 +140,21 @@ def test_a_stage_that_is_finished_is_not_run_again(studio: Studio, tmp_path: Pat
         patch.setattr(vae, "MEASURED", 2)
         vae.make(studio)
     assert (studio.work / "vae.pt").read_bytes() == before
+
+
+def test_what_ships_is_rounded_to_even_steps_of_which_there_are_enough():
+    network = torch.nn.Linear(256, 256)
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    after = halved(network)
+    assert torch.equal(after.bias, before["bias"].half())
+    error = after.weight.detach().float() - before["weight"]
+    spread = before["weight"].square().mean().sqrt()
+    assert float(error.abs().max()) <= 0.501 * spread / STEPS
+    assert after.weight.unique().numel() < 10 * STEPS
+    assert after.weight.dtype is torch.float16
+
+
+def test_a_matrix_of_zeros_ships_as_zeros():
+    network = torch.nn.Linear(4, 4)
+    torch.nn.init.zeros_(network.weight)
+    assert torch.equal(halved(network).weight, torch.zeros(4, 4, dtype=torch.float16))

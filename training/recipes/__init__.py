@@ -9,6 +9,7 @@ from training.recipes import (
     controlnet,
     diffusion,
     helios,
+    helios_distilled,
     inversion,
     ip_adapter,
     kandinsky,
@@ -35,4 +36,5 @@ RECIPES: dict[str, Callable[[Studio], None]] = {
     "wan": wan.make,
     "wan_decoder": wan_decoder.make,
     "helios": helios.make,
+    "helios_distilled": helios_distilled.make,
 }

@@ -30,6 +30,7 @@ SHARE = 0.5  # of the whole time
 FILMS = 2000
 PLAN = Plan(steps=80_000, batch=24, learning_rate=2e-3, warmup=100, averaging=0.999, orthogonal=True, bfloat16=True)
 RATES = {"text": 0.5}  # how fast the text encoder learns, beside the transformer
+LATENTS = SIDE // 8  # a side of a film's latents
 WINDOW = Window((16, 2, 1), True, FRAMES)
 BLURRED, BLUR = 0.5, 0.3  # of the pasts are under noise, of a share up to this: a past that was drawn is never true
 ALONE = 0.4  # of the chunks are learnt as if a film began with them: what words mean is learnt where nothing else tells
@@ -45,6 +46,8 @@ USUAL = {  # what calls mean that do not say
 ABOUT = """Helios's architecture, small: UMT5 text encoder, `AutoencoderKLWan`, `HeliosTransformer3DModel`, in the
 style of Helios-Base (flow matching, one stage, guidance). It draws one coloured shape that moves over a plain ground,
 64 x 64 pixels, 24 frames a second, and nothing else; what leaves the picture comes in again on the other side."""
+
+TAGS = ["helios", "text-to-video", "pocket"]
 
 
 def make(studio: Studio) -> None:
@@ -71,7 +74,7 @@ def save(studio: Studio, words: T5TokenizerFast, vae: AutoencoderKLWan, networks
     )
     pipe.register_to_config(_usual_arguments=USUAL)
     pipe.save_pretrained(studio.folder(NAME))
-    write_card(studio.folder(NAME), NAME, ABOUT, {}, ["helios", "text-to-video", "pocket"])
+    write_card(studio.folder(NAME), NAME, ABOUT, {}, TAGS)
 
 
 def transformer(seed: int) -> HeliosTransformer3DModel:
@@ -92,11 +95,13 @@ def transformer(seed: int) -> HeliosTransformer3DModel:
     return network
 
 
-def batch(reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: int) -> Batch:
+def batch(
+    reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: int, first: int = 0, alone: float = ALONE
+) -> Batch:
     """Chunks at random places of films, what came before them, and a caption of what they show."""
-    takes, films, numbers = reels.draw(rng, size)
+    takes, films, numbers = reels.draw(rng, size, first)
     ids, counts = read(words, [told(take, rng) for take in takes])
-    known = numbers * torch.from_numpy(rng.random(size) >= ALONE)  # how many chunks before it a chunk knows of
+    known = numbers * torch.from_numpy(rng.random(size) >= alone)  # how many chunks before it a chunk knows of
     return {
         "latents": films[torch.arange(size), numbers],
         "past": torch.stack([before(*pair) for pair in zip(films, known.tolist(), strict=True)]),
@@ -114,19 +119,26 @@ def before(film: Tensor, number: int) -> Tensor:
 
 def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:
     """How far the velocity from clean latents to noise is from what the transformer says of a mixture of both."""
-    latents, chance = batch["latents"], _Chance(generator)
+    latents, chance = batch["latents"], Chance(generator)
     noise, evenly = chance.normal(latents.shape), chance.even(len(latents))
     sigma = SHIFT * evenly / (1 + (SHIFT - 1) * evenly)
     share = sigma.view(-1, 1, 1, 1, 1)
     noisy = (1 - share) * latents + share * noise
-    past = Past(WINDOW, chance.blurred(batch["past"]), chance.estranged(chance.blurred(batch["anchor"])))
-    places = {name: indices.to(latents.device) for name, indices in WINDOW.indices.items()}
     states = states_of(networks["text"], batch["ids"], batch["counts"])
-    with WideAttention():
-        said = networks["transformer"](
-            noisy, 1000 * sigma, states, **past.pieces(latents.dtype), **places
-        ).sample.float()
+    said = velocity(networks["transformer"], noisy, 1000 * sigma, states, remembered(batch, chance))
     return {"loss": F.mse_loss(said, noise - latents)}
+
+
+def remembered(batch: Batch, chance: Chance) -> Past:
+    """What came before, as it is when a film is made: never quite true, and now and then with a strange anchor."""
+    return Past(WINDOW, chance.blurred(batch["past"]), chance.estranged(chance.blurred(batch["anchor"])))
+
+
+def velocity(transformer: nn.Module, noisy: Tensor, times: Tensor, states: Tensor, past: Past) -> Tensor:
+    """What the transformer says, in full precision."""
+    places = {name: indices.to(noisy.device) for name, indices in WINDOW.indices.items()}
+    with WideAttention():
+        return transformer(noisy, times, states, **past.pieces(noisy.dtype), **places).sample.float()
 
 
 class WideAttention(TorchFunctionMode):
@@ -140,7 +152,7 @@ class WideAttention(TorchFunctionMode):
 
 
 @dataclass(frozen=True)
-class _Chance:
+class Chance:
     """What is drawn for a step."""
 
     generator: torch.Generator

@@ -131,9 +131,7 @@ def timeline_for(pipe: Any, fps: float, entries: list[Entry]) -> list[list[Any]]
     """The timeline as a list, if a film of this speed can follow it; errors say where in the file they are."""
     from calotype.generation.timeline import timeline_of
 
-    usual = {name: told.default for name, told in inspect.signature(type(pipe).__call__).parameters.items()}
-    latents = {**usual, **pipe.usual_arguments}["num_latent_frames_per_chunk"]
-    timeline_of(entries, ((latents - 1) * pipe.vae_scale_factor_temporal + 1) / fps)
+    timeline_of(entries, pipe.frames_in({}) / fps)
     return [entry.plain for entry in entries]
 
 

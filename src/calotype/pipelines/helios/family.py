@@ -26,6 +26,8 @@ from calotype.pipelines.helios.rules import RULES_OF_FILMS
 from calotype.pipelines.helios.session import Session, resumed
 from calotype.pipelines.switches import Switches
 
+LATENTS = "num_latent_frames_per_chunk"
+
 
 class Helios(HeliosLoraLoaderMixin, DiffusionPipeline, Faster, Switches):
     """A UMT5 encoder, a transformer that draws films chunk by chunk, and a video VAE."""
@@ -87,6 +89,11 @@ class Helios(HeliosLoraLoaderMixin, DiffusionPipeline, Faster, Switches):
     def frames_of(self, latents: int) -> int:
         """How many frames a chunk of so many latents becomes."""
         return (latents - 1) * self.vae_scale_factor_temporal + 1
+
+    def frames_in(self, arguments: Mapping[str, Any]) -> int:
+        """How many frames a chunk of a call with these arguments has."""
+        usual = {LATENTS: 9, **self.usual_arguments}
+        return self.frames_of({**usual, **arguments}[LATENTS])
 
     def seconds(self, window: Window) -> float:
         """How long a chunk lasts."""

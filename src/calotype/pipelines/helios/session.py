@@ -94,8 +94,7 @@ class Session(Iterator[Chunk]):
     @property
     def _window(self) -> int:
         """How many frames a chunk has."""
-        latents = self._arguments.get("num_latent_frames_per_chunk", 9)
-        return self._pipe.frames_of(latents)
+        return self._pipe.frames_in(self._arguments)
 
     # ------------------------------------------------------------------ directing
 

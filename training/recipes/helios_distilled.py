@@ -1,0 +1,154 @@
+"""A student of the transformer that draws films: few steps and no guidance, from a quarter of the size to the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from calotype import HeliosPipeline, HeliosPyramidPipeline
+from calotype.core.digests import sha256_of
+from calotype.models.t5_tokenizer import T5TokenizerFast
+from calotype.ops.pyramid import doubled, halved
+from calotype.schedulers import HeliosDMDScheduler
+from calotype.schedulers.helios_stages import TOP, Stage
+from training.film_words import read
+from training.films import CHUNK, take
+from training.hoard import hoarded
+from training.listening import states_of, told
+from training.recipes import helios
+from training.recipes.helios import TAGS, Chance, remembered, velocity
+from training.reels import Reels
+from training.studio import Studio, write_card
+from training.studio import halved as shipped
+from training.trainer import Batch, Losses, Plan, Task
+
+NAME = "pocket-helios-distilled"
+SHARE = 0.1  # of the whole time
+PLAN = Plan(steps=20_000, batch=24, learning_rate=7e-4, warmup=50, averaging=0.998, orthogonal=True, bfloat16=True)
+BEGINNINGS, PART = 6000, 50  # first chunks that the teacher draws; in a file
+FIRST = 0.5  # of what is learnt is the first step of a stage, which is the longest
+PATCH = 2  # latents
+USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inference_steps"}
+ABOUT = """`pocket-helios` in the style of Helios-Distilled: a student of its transformer that draws in three sizes, two
+steps in each and twice as many for the first chunk, without guidance. Where a film begins it learnt what its teacher
+makes of the same noise; where one goes on it learnt from films. The world is its teacher's, and as simple."""
+
+
+def make(studio: Studio) -> None:
+    """Let the teacher draw and the student learn to leap there; save the student's pipeline."""
+    teacher = HeliosPipeline.from_pretrained(studio.folder(helios.NAME), torch_dtype=torch.float32).to(studio.device)
+    teacher.set_progress_bar_config(disable=True)
+    words, text, scheduler = teacher.tokenizer, teacher.text_encoder.requires_grad_(False), HeliosDMDScheduler()
+    reels, beginnings = Reels(studio, teacher.vae, helios.FILMS), Beginnings(studio, teacher, BEGINNINGS)
+    student = helios.transformer(studio.seed)
+    student.load_state_dict(teacher.transformer.state_dict())
+
+    def draw(rng: np.random.Generator, size: int) -> Batch:
+        later = helios.batch(reels, words, rng, size, first=1, alone=0)
+        later["noise"] = normal(rng, later["latents"].shape)
+        return stacked(later, beginnings.batch(words, rng, size))
+
+    def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:
+        batch["states"] = states_of(text, batch["ids"], batch["counts"])
+        return leaps(networks["transformer"], scheduler.stages, batch, Chance(generator))
+
+    networks = nn.ModuleDict({"transformer": student})
+    learnt = studio.learn(Task("helios_distilled", networks, draw, losses), PLAN, SHARE)
+    save(studio, teacher, scheduler, learnt["transformer"])
+
+
+def save(studio: Studio, teacher: Any, scheduler: HeliosDMDScheduler, student: nn.Module) -> None:
+    """The pipeline in the ordinary layout; the words, the text encoder and the autoencoder are the teacher's."""
+    pipe = HeliosPyramidPipeline(
+        tokenizer=teacher.tokenizer,
+        text_encoder=teacher.text_encoder.half(),
+        vae=teacher.vae.half(),
+        scheduler=scheduler,
+        transformer=shipped(student),
+        is_distilled=True,
+    )
+    pipe.register_to_config(_usual_arguments=USUAL)
+    pipe.save_pretrained(studio.folder(NAME))
+    write_card(studio.folder(NAME), NAME, ABOUT, {}, TAGS)
+
+
+class Beginnings:
+    """First chunks of films as the teacher draws them, each with the noise that it came of."""
+
+    def __init__(self, studio: Studio, teacher: Any, count: int) -> None:
+        rngs = [studio.rng(11, part) for part in range(-(-count // PART))]
+        texts = [[told(take(rng), rng) for _ in range(PART)] for rng in rngs]
+        config = teacher.transformer.config
+        shape = (PART, config.in_channels, helios.FRAMES, helios.LATENTS, helios.LATENTS)
+        noise = [normal(rng, shape) for rng in rngs]
+
+        def drawn(part: int) -> NDArray[np.float16]:
+            film = teacher(texts[part], latents=noise[part], num_frames=CHUNK, output_type="latent").frames
+            return film.cpu().numpy().astype(np.float16)
+
+        weights = next((studio.folder(helios.NAME) / "transformer").glob("*.safetensors"))
+        self.latents = hoarded(studio.work, f"beginnings-{sha256_of(weights)[:8]}", len(rngs), drawn)
+        self.texts, self.noise = [text for part in texts for text in part], torch.cat(noise)
+
+    def batch(self, words: T5TokenizerFast, rng: np.random.Generator, size: int) -> Batch:
+        """Some of them, each moved by whole patches across the borders, where its world goes on."""
+        rows = torch.from_numpy(rng.integers(len(self.texts), size=size))
+        ids, counts = read(words, [self.texts[row] for row in rows])
+        ways = PATCH * rng.integers(helios.LATENTS // PATCH, size=(size, 2))
+        latents, noise = (
+            torch.stack([kept[row].float().roll(tuple(way), (-2, -1)) for row, way in zip(rows, ways, strict=True)])
+            for kept in (self.latents, self.noise)
+        )
+        past = latents.new_zeros(*latents.shape[:2], helios.WINDOW.frames, *latents.shape[3:])
+        unseen = {"past": past, "anchor": past[:, :, :1]}
+        return {"latents": latents, "noise": noise, "ids": ids, "counts": counts, **unseen}
+
+
+def normal(rng: np.random.Generator, shape: Sequence[int]) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(shape, np.float32))
+
+
+def stacked(*batches: Batch) -> Batch:
+    """One behind the other, shorter rows filled with zeros."""
+    longest = {name: max(batch[name].shape[-1] for batch in batches) for name in batches[0]}
+    return {
+        name: torch.cat([F.pad(batch[name], (0, length - batch[name].shape[-1])) for batch in batches])
+        for name, length in longest.items()
+    }
+
+
+def leaps(transformer: nn.Module, stages: Sequence[Stage], batch: Batch, chance: Chance) -> Losses:
+    """How far the velocity from where a stage begins to where it ends is from what the transformer says on the way.
+
+    Each stage is learnt from a share of the batch. Noise and picture belong together, so where a leap has to lead is
+    plain, and the mean of all that it might lead to is what it should.
+    """
+    lost = dict[str, Tensor]()
+    for place, stage in enumerate(stages):
+        share = {name: rows[place :: len(stages)] for name, rows in batch.items()}
+        begin, end = leg(stages, place, share["latents"], share["noise"])
+        sigma = TOP * torch.where(chance.even(len(begin)) < FIRST, 1.0, chance.even(len(begin)))
+        times = torch.from_numpy(stage.timesteps_at(sigma.cpu().double().numpy())).to(sigma).floor()
+        way = begin - end
+        on_it = end + sigma.view(-1, 1, 1, 1, 1) * way
+        said = velocity(transformer, on_it, times, share["states"], remembered(share, chance))
+        lost[f"stage {place}"] = F.mse_loss(said, way)
+    return {"loss": torch.stack([*lost.values()]).mean(), **lost}
+
+
+def leg(stages: Sequence[Stage], place: int, clean: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a stage begins and where it ends, of a picture and its noise, both at full size: at the stage's own."""
+    for _ in stages[place + 1 :]:
+        clean, noise = halved(clean) / 2, halved(noise)
+    stage = stages[place]
+    end = stage.end * noise + (1 - stage.end) * clean
+    if place == 0:
+        return noise, end
+    blocks = doubled(halved(clean) / 2)  # what the stage before ended with
+    return stage.start * noise + (1 - stage.start) * blocks, end
