@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from calotype.core.digests import sha256_of
 from calotype.core.errors import MissingFile
 from calotype.core.pocket import SHARED, SHELF, pocket_folder, pocket_names, shared_parts
 
-MOST = 25e6  # bytes in the wheel
+MOST = 25e6  # bytes in the wheel, which is compressed
 
 
 def test_every_pocket_model_is_a_folder_with_a_card_that_tells_what_was_measured():
@@ -33,7 +34,7 @@ def test_every_pocket_model_is_a_folder_with_a_card_that_tells_what_was_measured
 
 def test_together_they_are_small_and_whole_files():
     files = [file for file in SHELF.rglob("*") if file.is_file() and file.suffix != ".py"]
-    assert sum(file.stat().st_size for file in files) < MOST
+    assert sum(len(zlib.compress(file.read_bytes())) for file in files) < MOST
     assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ".txt"}
 
 

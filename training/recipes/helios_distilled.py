@@ -32,8 +32,8 @@ NAME = "pocket-helios-distilled"
 SHARE = 0.1  # of the whole time
 PLAN = Plan(steps=20_000, batch=24, learning_rate=7e-4, warmup=50, averaging=0.998, orthogonal=True, bfloat16=True)
 BEGINNINGS, PART = 6000, 50  # first chunks that the teacher draws; in a file
+STEPS = 10  # in which it draws them
 FIRST = 0.5  # of what is learnt is the first step of a stage, which is the longest
-PATCH = 2  # latents
 USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inference_steps"}
 ABOUT = """`pocket-helios` in the style of Helios-Distilled: a student of its transformer that draws in three sizes, two
 steps in each and twice as many for the first chunk, without guidance. Where a film begins it learnt what its teacher
@@ -89,22 +89,18 @@ class Beginnings:
         noise = [normal(rng, shape) for rng in rngs]
 
         def drawn(part: int) -> NDArray[np.float16]:
-            film = teacher(texts[part], latents=noise[part], num_frames=CHUNK, output_type="latent").frames
-            return film.cpu().numpy().astype(np.float16)
+            asked = {"num_frames": CHUNK, "num_inference_steps": STEPS, "output_type": "latent"}
+            return teacher(texts[part], latents=noise[part], **asked).frames.cpu().numpy().astype(np.float16)
 
         weights = next((studio.folder(helios.NAME) / "transformer").glob("*.safetensors"))
         self.latents = hoarded(studio.work, f"beginnings-{sha256_of(weights)[:8]}", len(rngs), drawn)
         self.texts, self.noise = [text for part in texts for text in part], torch.cat(noise)
 
     def batch(self, words: T5TokenizerFast, rng: np.random.Generator, size: int) -> Batch:
-        """Some of them, each moved by whole patches across the borders, where its world goes on."""
+        """Some of them."""
         rows = torch.from_numpy(rng.integers(len(self.texts), size=size))
         ids, counts = read(words, [self.texts[row] for row in rows])
-        ways = PATCH * rng.integers(helios.LATENTS // PATCH, size=(size, 2))
-        latents, noise = (
-            torch.stack([kept[row].float().roll(tuple(way), (-2, -1)) for row, way in zip(rows, ways, strict=True)])
-            for kept in (self.latents, self.noise)
-        )
+        latents, noise = self.latents[rows].float(), self.noise[rows]
         past = latents.new_zeros(*latents.shape[:2], helios.WINDOW.frames, *latents.shape[3:])
         unseen = {"past": past, "anchor": past[:, :, :1]}
         return {"latents": latents, "noise": noise, "ids": ids, "counts": counts, **unseen}
