@@ -35,19 +35,17 @@ class Told:
 
     shape: float = 0.85  # how often, from 0 to 1
     ground: float = 0.6
-    size: float = 0.35
     way: float = 0.9
     speed: float = 0.4  # of what moves, where its way is told
 
 
-EVERYTHING = Told(1, 1, 1, 1, 1)
+EVERYTHING = Told(1, 1, 1, 1)
 
 
 def caption(take: Take, rng: np.random.Generator, told: Told = Told()) -> str:
     """Something true of the take, in words drawn at random."""
-    size = [_word(take.size, rng)] if rng.random() < told.size else []
     shape = _word(take.shape, rng) if rng.random() < told.shape else _one(ANYTHING, rng)
-    thing = with_article(" ".join([*size, _word(take.colour, rng), shape]))
+    thing = with_article(f"{_word(take.colour, rng)} {shape}")
     way = _way(take, rng, told) if rng.random() < told.way else ""
     colour = _word(take.ground, rng)
     ground = _one(GROUNDS, rng).format(colour, with_article(colour)) if rng.random() < told.ground else ""

@@ -57,11 +57,10 @@ def shares(verdicts: Sequence[Verdict]) -> Marks:
 
 
 def prompts(pipe: Any, count: int, shots: int = 2, **options: Any) -> Marks:
-    """Whether films show what their prompts tell, in combinations never trained; no prompt tells a size."""
+    """Whether films show what their prompts tell, in combinations never trained."""
     takes = unseen(count)
     told = [plain(one, ground=True, speed=True) for one in takes]
-    marks = judged(prompted(pipe, told, shots * SHOT // CHUNK, **options), takes)
-    return {fact: mark for fact, mark in marks.items() if fact != "size"}
+    return judged(prompted(pipe, told, shots * SHOT // CHUNK, **options), takes)
 
 
 def drift(pipe: Any, count: int, seconds: float = 60, **options: Any) -> Marks:
@@ -81,7 +80,7 @@ def drift(pipe: Any, count: int, seconds: float = 60, **options: Any) -> Marks:
 def changes(pipe: Any, count: int, before: int = 3, after: int = 3, **options: Any) -> Marks:
     """How often what a new prompt tells is there in the third chunk after it was told, of parts that it changed."""
     rng = np.random.default_rng(34)
-    marks: dict[str, list[bool]] = {fact: [] for fact in FACTS if fact not in ("size", "speed")}
+    marks: dict[str, list[bool]] = {fact: [] for fact in FACTS if fact != "speed"}
     for seed, one in enumerate(unseen(count, seed=2)):
         other = changed(one, rng, unseen=True)
         told = [(0, plain(one, ground=True)), (before * CHUNK / RATE, plain(other, ground=True))]

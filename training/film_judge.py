@@ -25,7 +25,6 @@ class Verdict:
     colour: bool
     shape: bool
     ground: bool
-    size: bool
     direction: bool
     speed: bool
 
@@ -37,8 +36,8 @@ class Verdict:
 def watch(frames: NDArray[np.uint8]) -> Take:
     """What a film (frames, 64, 64, 3) shows."""
     found = [look(frames[row]) for row in np.linspace(0, len(frames) - 1, LOOKS).astype(int)]
-    shape, colour, size = (_most(getattr(thing, name) for _, thing in found) for name in ("shape", "colour", "size"))
-    return Take(shape, colour, size, _most(ground for ground, _ in found), *_way(frames))
+    shape, colour = (_most(getattr(thing, name) for _, thing in found) for name in ("shape", "colour"))
+    return Take(shape, colour, _most(ground for ground, _ in found), *_way(frames))
 
 
 def judge(frames: NDArray[np.uint8], take: Take) -> Verdict:

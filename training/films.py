@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.world import COLOURS, NAMELESS, PALETTE, SHAPES, SIDE, SIZES, Floats
+from training.world import COLOURS, NAMELESS, PALETTE, SHAPES, SIDE, Floats
 from training.world import held_out as held_out_look
 
 CHUNK = 9  # frames: a film changes only where a chunk of so many begins
@@ -23,6 +23,7 @@ DIRECTIONS: dict[str, tuple[int, int]] = {
 }
 GRID = 16  # pixels between the places where films begin, which is what the transformer sees as one patch
 SPEEDS: dict[str, float] = {"slow": GRID / 2 / CHUNK, "fast": GRID / CHUNK, STILL: 0.0}  # pixels a frame
+RADIUS = 12.0  # pixels, of everything
 NAMED = tuple(shape for shape in SHAPES if shape not in NAMELESS)
 
 
@@ -32,7 +33,6 @@ class Take:
 
     shape: str
     colour: str
-    size: str
     ground: str
     direction: str
     speed: str  # still where the direction is, and nowhere else
@@ -54,7 +54,7 @@ class Film:
     """A place to start from, and what each chunk shows; the last goes on for ever."""
 
     start: tuple[float, float]
-    chunks: tuple[tuple[Take, float], ...]  # with the radius in pixels
+    chunks: tuple[Take, ...]
 
     def frames(self, first: int, count: int = CHUNK) -> NDArray[np.uint8]:
         """So many frames from a first one on, (count, side, side, 3)."""
@@ -62,13 +62,12 @@ class Film:
         shown = np.empty((count, SIDE, SIDE, 3), np.uint8)
         for chunk in np.unique(numbers := self._chunks(first, count)):
             rows = numbers == chunk
-            one, radius = self.chunks[int(chunk)]
-            shown[rows] = _painted(one, radius, places[rows])
+            shown[rows] = _painted(self.chunks[int(chunk)], places[rows])
         return shown
 
     def places(self, first: int, count: int = CHUNK) -> NDArray[np.float64]:
         """Where the thing's middle is in each frame, (count, 2)."""
-        ways = np.array([take.velocity for take, _ in self.chunks])[self._chunks(0, first + count)]
+        ways = np.array([take.velocity for take in self.chunks])[self._chunks(0, first + count)]
         ways[0] = self.start
         return (ways.cumsum(0) % SIDE)[first:]
 
@@ -81,7 +80,7 @@ def take(rng: np.random.Generator, unseen: bool = False) -> Take:
     while True:
         direction = _one(rng, tuple(DIRECTIONS))
         speed = STILL if direction == STILL else _one(rng, ("slow", "fast"))
-        look = (_one(rng, NAMED), _one(rng, COLOURS), _one(rng, tuple(SIZES)), _one(rng, COLOURS))
+        look = (_one(rng, NAMED), _one(rng, COLOURS), _one(rng, COLOURS))
         made = Take(*look, direction, speed)
         fits = new(made) if unseen else not made.held_out
         if fits and made.colour != made.ground:
@@ -97,7 +96,7 @@ def changed(one: Take, rng: np.random.Generator, unseen: bool = False) -> Take:
     """The same with one part or several as in another take."""
     while True:
         other = take(rng, unseen)
-        parts = {name: getattr(other, name) for name in ("shape", "colour", "size", "ground") if rng.random() < 0.4}
+        parts = {name: getattr(other, name) for name in ("shape", "colour", "ground") if rng.random() < 0.4}
         if rng.random() < 0.6:
             parts |= {"direction": other.direction, "speed": other.speed}
         made = replace(one, **parts)
@@ -117,7 +116,7 @@ def film(rng: np.random.Generator, chunks: int = 1, change: float = 0.15) -> Fil
 
 def playing(takes: Sequence[Take], rng: np.random.Generator) -> Film:
     """A film that shows these, a chunk each."""
-    return Film(_start(rng), tuple((one, _radius(one)) for one in takes))
+    return Film(_start(rng), tuple(takes))
 
 
 def _held_out_way(one: Take) -> bool:
@@ -131,28 +130,24 @@ def _start(rng: np.random.Generator) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _radius(one: Take) -> float:
-    return sum(SIZES[one.size]) / 2
-
-
 def _one(rng: np.random.Generator, names: Sequence[str]) -> str:
     return names[int(rng.integers(len(names)))]
 
 
-def _painted(one: Take, radius: float, places: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _painted(one: Take, places: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The thing at these places, (places, side, side, 3): painted once for each fraction of a pixel, then moved."""
     whole = np.floor(places).astype(int)
     parts, which = np.unique((places - whole).round(6), axis=0, return_inverse=True)
     ground, paint = (np.array(PALETTE[name], np.float32) for name in (one.ground, one.colour))
-    cover = _coverage(one.shape, radius, parts.astype(np.float32))[..., None]
+    cover = _coverage(one.shape, parts.astype(np.float32))[..., None]
     stamps = (ground + cover * (paint - ground) + np.float32(0.5)).astype(np.uint8)
     rows, columns = ((np.arange(SIDE) - whole[:, axis, None]) % SIDE for axis in (1, 0))
     return stamps[which.reshape(-1)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def _coverage(shape: str, radius: float, middles: Floats) -> Floats:
+def _coverage(shape: str, middles: Floats) -> Floats:
     """How much of each pixel a thing covers whose middle is near the corner where all borders meet."""
     pixels = np.arange(SIDE, dtype=np.float32) + np.float32(0.5)
     across, down = ((pixels - middles[:, axis, None] + SIDE / 2) % SIDE - SIDE / 2 for axis in (0, 1))
-    distance = SHAPES[shape](across[:, None, :] / np.float32(radius), down[:, :, None] / np.float32(radius))
-    return np.clip(0.5 - distance * np.float32(radius), 0, 1)
+    distance = SHAPES[shape](across[:, None, :] / np.float32(RADIUS), down[:, :, None] / np.float32(RADIUS))
+    return np.clip(0.5 - distance * np.float32(RADIUS), 0, 1)

@@ -17,7 +17,7 @@ from training.film_words import read
 from training.films import DIRECTIONS, NAMED, SPEEDS, Take, take
 from training.studio import Studio
 from training.trainer import Batch, Losses, Plan, Task
-from training.world import COLOURS, SIZES
+from training.world import COLOURS
 
 SHARE = 0.015  # of the whole time
 PLAN = Plan(steps=3000, batch=64, learning_rate=2e-3, warmup=50, averaging=0.99, orthogonal=True)
@@ -27,7 +27,6 @@ CAPITAL, STOP = 0.2, 0.1  # of the captions are written as sentences are
 FACTS: dict[str, Sequence[str]] = {
     "shape": NAMED,
     "colour": COLOURS,
-    "size": tuple(SIZES),
     "ground": COLOURS,
     "direction": tuple(DIRECTIONS),
     "speed": tuple(SPEEDS),

@@ -27,20 +27,19 @@ class Reels:
         reels = [[film(rng, CHUNKS) for _ in range(PART)] for rng in rngs]
         self.films = [one for films in reels for one in films]
         # (films, chunks, channels, frames, height, width), in half precision
-        self.latents = hoarded(
-            studio.work, f"reels-{_mark(vae)}", len(reels), lambda part: _latents(studio, vae, reels[part])
-        )
+        name = f"reels-{_mark(vae, self.films[0])}"
+        self.latents = hoarded(studio.work, name, len(reels), lambda part: _latents(studio, vae, reels[part]))
 
     def draw(self, rng: np.random.Generator, size: int, first: int = 0) -> tuple[list[Take], Tensor, Tensor]:
         """Films drawn at random and a chunk of each, not before a first: what it shows; all latents; its number."""
         rows, numbers = rng.integers(len(self.films), size=size), rng.integers(first, CHUNKS, size=size)
-        takes = [self.films[row].chunks[number][0] for row, number in zip(rows, numbers, strict=True)]
+        takes = [self.films[row].chunks[number] for row, number in zip(rows, numbers, strict=True)]
         return takes, self.latents[torch.from_numpy(rows)].float(), torch.from_numpy(numbers)
 
 
-def _mark(vae: AutoencoderKLWan) -> str:
-    """Another for each autoencoder."""
-    told = repr((vae.config.latents_mean, vae.config.latents_std))
+def _mark(vae: AutoencoderKLWan, first: Film) -> str:
+    """Another for each autoencoder, and for each world."""
+    told = repr((vae.config.latents_mean, vae.config.latents_std, first))
     return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 

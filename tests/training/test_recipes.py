@@ -20,7 +20,7 @@ from training.recipes.vae import CUT, cut
 from training.studio import STEPS, Studio, as_pictures, as_pixels, halved
 from training.world import COLOURS, SHAPES, SIDE, draw, scene
 
-FILMS = ("wan", "wan_decoder", "helios")
+FILMS = ("wan", "wan_decoder", "helios", "helios_distilled")
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,8 @@ USUAL = {  # what calls mean that do not say
 ABOUT = """Helios's architecture, small: UMT5 text encoder, `AutoencoderKLWan`, `HeliosTransformer3DModel`, in the
 style of Helios-Base (flow matching, one stage, guidance). It draws one coloured shape that moves over a plain ground,
 64 x 64 pixels, 24 frames a second, and nothing else; what leaves the picture comes in again on the other side. The
-world is simple: a thing begins at one of sixteen places, has one of three sizes, and stands still or goes 8 or 16
-pixels in a chunk of 9 frames."""
+world is simple: all things are of one size, begin at one of sixteen places, and stand still or go 8 or 16 pixels in
+a chunk of 9 frames."""
 TAGS = ["helios", "text-to-video", "pocket"]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from calotype.models.wan_vae import AutoencoderKLWan
 from calotype.ops.gaussian import DiagonalGaussianDistribution
 from training.film_judge import judge, look
-from training.films import CHUNK, Film, film, playing, take
+from training.films import CHUNK, RADIUS, Film, film, playing, take
 from training.studio import Studio, as_pictures, as_pixels, halved, write_card
 from training.trainer import Batch, Losses, Plan, Task
 from training.world import SIDE
@@ -91,13 +91,8 @@ def batch(rng: np.random.Generator, size: int) -> Batch:
     """Clips of whole frames now and then; mostly more of cut-outs around things, where all that is hard lies."""
     whole, length = rng.random() < WHOLE, int(rng.choice(LENGTHS, p=OFTEN))
     count = max(1, size * CLIP // length // ((SIDE // CUT) ** 2 if whole else 1))
-    clips = [clip(hard(rng), rng, length, None if whole else CUT) for _ in range(count)]
+    clips = [clip(film(rng), rng, length, None if whole else CUT) for _ in range(count)]
     return {"pixels": as_pixels(np.stack(clips))}
-
-
-def hard(rng: np.random.Generator) -> Film:
-    """Of two films the one with the smaller thing: its details are the ones that get lost."""
-    return min((film(rng) for _ in range(2)), key=lambda one: one.chunks[0][1])
 
 
 def clip(one: Film, rng: np.random.Generator, length: int, side: int | None) -> NDArray[np.uint8]:
@@ -105,8 +100,7 @@ def clip(one: Film, rng: np.random.Generator, length: int, side: int | None) -> 
     frames = one.frames(0, length)
     if side is None:
         return frames
-    _, radius = one.chunks[0]
-    x, y = one.places(0, length)[rng.integers(length)] + rng.uniform(-radius, radius, 2)
+    x, y = one.places(0, length)[rng.integers(length)] + rng.uniform(-RADIUS, RADIUS, 2)
     rows, columns = ((int(middle) - side // 2 + np.arange(side)) % SIDE for middle in (y, x))
     return frames[:, rows[:, None], columns]
 
@@ -137,7 +131,7 @@ def quality(studio: Studio, vae: AutoencoderKLWan) -> dict[str, float | str]:
     right, errors, verdicts = list[bool](), list[float](), list[bool]()
     for _ in range(MEASURED):
         one = playing([take(rng, unseen=True)], rng)
-        told, frames = one.chunks[0][0], one.frames(0)
+        told, frames = one.chunks[0], one.frames(0)
         pixels = as_pixels(frames[None]).to(studio.device)
         back = decoded(vae, encoded(vae, pixels).mode())
         errors.append(float(F.mse_loss(back, pixels)))
