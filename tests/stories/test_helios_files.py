@@ -142,7 +142,8 @@ def test_loading_takes_the_memory_of_the_result_and_one_shard(tmp_path: Path) ->
     done = child.result()
     assert done.returncode == 0, done.stderr
     grown, result = map(int, done.stdout.split())
-    assert 0.5 * result < grown < result + max(sizes) < sum(sizes)
+    a_shard_and_what_python_needs = 1.5 * max(sizes)  # Less than a second shard.
+    assert 0.5 * result < grown < result + a_shard_and_what_python_needs < sum(sizes)
 
 
 @pytest.mark.parametrize("kind", KINDS)
