@@ -12,6 +12,7 @@ import calotype
 from calotype.core.digests import sha256_of
 from calotype.core.errors import MissingFile
 from calotype.core.pocket import SHARED, SHELF, pocket_folder, pocket_names, shared_parts
+from calotype.models.helios_transformer import HeliosTransformer3DModel
 
 MOST = 25e6  # bytes in the wheel, which is compressed
 
@@ -20,6 +21,7 @@ def test_every_pocket_model_is_a_folder_with_a_card_that_tells_what_was_measured
     assert pocket_names() == [
         "pocket-clip",
         "pocket-controlnet-edges",
+        "pocket-helios",
         "pocket-inversion-moon",
         "pocket-ip-adapter",
         "pocket-kandinsky",
@@ -38,11 +40,13 @@ def test_together_they_are_small_and_whole_files():
     assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ".txt"}
 
 
-def test_weights_are_in_half_precision():
+def test_weights_are_in_half_precision_but_for_those_that_never_are():
     for file in SHELF.rglob("*.safetensors"):
         with open(file, "rb") as opened:
             header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
-        assert {told["dtype"] for key, told in header.items() if key != "__metadata__"} <= {"F16", "I64"}, file
+        for key in header.keys() - {"__metadata__"}:
+            whole = {*HeliosTransformer3DModel._keep_in_fp32_modules} & {*key.split(".")}
+            assert header[key]["dtype"] in {"F16", "I64", *(["F32"] if whole else [])}, (file, key)
 
 
 def test_weights_that_several_have_are_there_once():

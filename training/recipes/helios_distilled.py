@@ -30,7 +30,7 @@ from training.trainer import Batch, Losses, Plan, Task
 
 NAME = "pocket-helios-distilled"
 SHARE = 0.1  # of the whole time
-PLAN = Plan(steps=20_000, batch=24, learning_rate=7e-4, warmup=50, averaging=0.998, orthogonal=True, bfloat16=True)
+PLAN = Plan(steps=20_000, batch=24, learning_rate=1.5e-3, warmup=50, averaging=0.998, orthogonal=True, bfloat16=True)
 BEGINNINGS, PART = 6000, 50  # first chunks that the teacher draws; in a file
 STEPS = 10  # in which it draws them
 FIRST = 0.5  # of what is learnt is the first step of a stage, which is the longest

@@ -53,6 +53,20 @@ def test_the_speeds_of_television_are_fractions(fps, exact, tmp_path):
         assert film.fps == float(exact)
 
 
+@pytest.mark.parametrize("kind", FILES)
+def test_the_same_frames_are_the_same_file(kind, tmp_path):
+    films = [written(tmp_path / f"{name}.{kind}", 30) for name in ("one", "other")]
+    assert films[0].read_bytes() == films[1].read_bytes()
+
+
+@pytest.mark.parametrize(("width", "trees"), [(64, "0"), (640, "1"), (832, "0")])
+def test_nothing_that_was_not_written_is_read_where_rows_are_uneven(width, trees, tmp_path):
+    """On some processors alone, and only now and then, the file would tell: so its settings are looked at."""
+    with FilmWriter(tmp_path / "film.mp4") as film:
+        film.write(np.zeros((1, 64, width, 3), np.uint8))
+    assert f"mbtree={trees}".encode() in (tmp_path / "film.mp4").read_bytes()
+
+
 FORMS = {
     "bytes": lambda frames: frames,
     "floats": lambda frames: frames.astype(np.float32) / 255,

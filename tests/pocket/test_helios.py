@@ -1,0 +1,88 @@
+"""What pocket-helios films of prompts that training never saw, by the judge; how it lasts, and how it follows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import calotype
+from calotype.core.films import FilmReader
+from tests.pocket.conftest import quiet
+from tests.pocket.test_command_line import run  # noqa: F401  (a fixture)
+from training import film_exams
+from training.film_captions import plain
+from training.film_judge import judge, watch
+from training.films import CHUNK, Take, playing
+
+GOALS = {"colour": 0.9, "shape": 0.8, "direction": 0.8}
+
+
+@pytest.fixture(scope="module")
+def films():
+    return quiet(calotype.HeliosPipeline.from_pretrained("pocket-helios"))
+
+
+@pytest.fixture(scope="module")
+def exam(films):
+    """Unseen takes, and the films of their prompts."""
+    takes = film_exams.unseen(20)
+    told = [plain(one, ground=True, speed=True) for one in takes]
+    return takes, film_exams.prompted(films, told, 2 * film_exams.SHOT // CHUNK)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("fact", "goal"), GOALS.items())
+def test_prompts_are_filmed_as_they_tell(exam, fact, goal):
+    takes, made = exam
+    assert film_exams.judged(made, takes)[fact] >= goal
+
+
+def test_films_of_other_prompts_do_not_pass(exam):
+    takes, made = exam
+    verdicts = [judge(film, other) for film, other in zip(made, takes[1:] + takes[:1], strict=True)]
+    assert np.mean([one.colour and one.shape and one.direction for one in verdicts]) <= 0.1
+
+
+@pytest.mark.timeout(600)
+def test_a_long_film_does_not_drift(films):
+    marks = film_exams.drift(films, 2, seconds=20)
+    for fact in ("colour", "shape"):
+        assert marks[f"{fact}, last tenth"] >= marks[f"{fact}, first tenth"] - 0.05
+        assert marks[f"{fact}, first tenth"] >= 0.75
+
+
+@pytest.mark.timeout(600)
+def test_a_new_prompt_is_followed_within_three_chunks(films):
+    marks = film_exams.changes(films, 10, before=2, after=3)
+    assert np.mean([*marks.values()]) >= 0.8
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_a_film_goes_on_from_what_was_given(films, kind):
+    shown = playing([Take("circle", "red", "blue", "right", "fast")], np.random.default_rng(0))
+    frames = shown.frames(0, 1 if kind == "image" else 2 * CHUNK)
+    pictures = [Image.fromarray(frame) for frame in frames]
+    given = {"image": pictures[0]} if kind == "image" else {"video": pictures}
+    made = film_exams.filmed(films, 4, prompt="a red circle moving right fast on a blue background", **given)[0]
+    seen = watch(made)
+    assert (seen.colour, seen.shape, seen.ground, seen.direction) == ("red", "circle", "blue", "right")
+    assert apart(made[0], frames[-1]) < 0.5 * apart(np.roll(frames[-1], 32, 0), frames[-1])
+
+
+def apart(one, other):
+    return np.abs(one.astype(int) - other).mean()
+
+
+def test_the_command_line_films_a_ball_that_moves_right(run):  # noqa: F811
+    done = run("video", "a red ball moving right", "--seconds", "2", "--seed", "1", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["file"] == "out.mp4"
+    with FilmReader("out.mp4") as film:
+        frames = np.stack([np.asarray(frame) for frame in film])
+    assert frames.shape == (48, 64, 64, 3)
+    seen = watch(frames[: film_exams.SHOT])
+    assert (seen.colour, seen.shape, seen.direction) == ("red", "circle", "right")
+    assert run("replay", "out.mp4").stdout == "identical\n"
