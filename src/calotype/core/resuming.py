@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from calotype.core.pipeline import DiffusionPipeline
 
 NOT_KEPT = ("callback", "callback_on_step_end")  # functions: they are given again, if wanted
+
+seeds: random.Random = random.SystemRandom()  # of generators that nobody gave; everybody's noise is left alone
 
 
 class StateFile:
@@ -86,5 +89,5 @@ def reopen(pipe: DiffusionPipeline, path: str | os.PathLike[str]) -> tuple[dict[
 def with_source_of_noise(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments with a generator of their own where there is none: noise from everybody's cannot be drawn again."""
     if "generator" in arguments and arguments["generator"] is None:
-        return {**arguments, "generator": torch.Generator().manual_seed(int.from_bytes(os.urandom(7), "big"))}
+        return {**arguments, "generator": torch.Generator().manual_seed(seeds.getrandbits(56))}
     return arguments

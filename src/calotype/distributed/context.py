@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from calotype.core import resuming
 from calotype.core.errors import InvalidArgument
 from calotype.distributed.sequence import Shared
 
@@ -50,7 +52,8 @@ def kind(thing: Any) -> str:
 
 
 def draw_alike(group: dist.ProcessGroup | None, device: torch.device) -> None:
-    """Let the source of noise that torch has by itself go on everywhere from one seed, drawn by the first process."""
+    """Let noise that nobody gave a generator for go on everywhere from one seed, drawn by the first process."""
     seed = torch.randint(2**62, (1,)).to(device)
     dist.broadcast(seed, group=group, group_src=0)
     torch.manual_seed(int(seed))
+    resuming.seeds = random.Random(int(seed))
