@@ -39,9 +39,15 @@ def test_afterwards_each_works_alone_again(found: list[dict[str, Any]]) -> None:
         assert all(torch.equal(each["afterwards"][pipe], alone[pipe]) for pipe in alone)
 
 
-def test_calls_with_other_seeds_are_refused_by_all(found: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("kept", ["session", "state file"])
+def test_without_a_seed_films_that_can_be_resumed_are_drawn_alike(found: list[dict[str, Any]], kept: str) -> None:
+    first, *others = (each[kept] for each in found)
+    assert all(torch.equal(first, other) for other in others)
+
+
+def test_calls_that_differ_are_refused_by_all_whatever_was_made_before(found: list[dict[str, Any]]) -> None:
     for each in found:
-        assert "the same call in every process" in each["other seeds"]
+        assert {what for what, told in each["other"].items() if "the same call in every process" not in told} == set()
 
 
 def test_fewer_tokens_than_processes_are_refused(found: list[dict[str, Any]]) -> None:

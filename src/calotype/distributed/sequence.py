@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d
 
 from calotype.core.errors import InvalidArgument
 from calotype.models.layers.spread import Attention
 from calotype.ops.attention import attend
+
+PIECES = 4096  # of a tensor, whose means tell it from another
 
 
 class Shared:
@@ -22,10 +27,18 @@ class Shared:
 
     def __init__(self, group: dist.ProcessGroup | None = None) -> None:
         self.group, self.rank, self.size = group, dist.get_rank(group), dist.get_world_size(group)
-        self._agreed: set[torch.Size] = set()
+
+    def agree(self, *facts: Any) -> None:
+        tensors = [fact for fact in facts if isinstance(fact, Tensor)]
+        plain = [(fact.shape, fact.dtype) if isinstance(fact, Tensor) else fact for fact in facts]
+        # these first: then all have as many tensors
+        self._same([torch.tensor([*sha256(repr(plain).encode()).digest()])], tensors[0].device)
+        self._same(tensors, tensors[0].device)
 
     def part(self, tokens: Tensor) -> Tensor:
-        self._agree(tokens)
+        if tokens.shape[1] < self.size:
+            expected = f"at most {tokens.shape[1]} processes, as there are tokens of one kind"
+            raise InvalidArgument("group", expected, str(self.size), "Make a larger film, or use fewer.")
         return tokens.split(shares(tokens.shape[1], self.size), dim=1)[self.rank]
 
     def attention(self, kinds: Sequence[int]) -> Attention:
@@ -78,24 +91,27 @@ class Shared:
         dist.all_gather(got, mine.contiguous(), group=self.group)
         return [piece.narrow(dim, 0, count) for piece, count in zip(got, tokens, strict=True)]
 
-    def _agree(self, tokens: Tensor) -> None:
-        """Refuse a call that is another one elsewhere, when tokens of this shape are first seen; and too few to share.
+    def _same(self, tensors: Sequence[Tensor], device: torch.device) -> None:
+        """Refuse tensors that are others elsewhere, by more than devices of different kinds would make of them."""
+        mine = [outline(tensor).to(device) for tensor in tensors]
+        lengths = [len(each) for each in mine]
+        all_of_them = torch.stack(self._gathered(torch.cat(mine), [sum(lengths)] * self.size, dim=0))
+        for tensor, seen in zip(tensors, all_of_them.split(lengths, dim=1), strict=True):
+            low, high = seen.aminmax(dim=0)
+            if (high - low > half_the_digits(tensor.dtype) * seen.abs().mean()).any():  # so all of them see it
+                fix = "Give all of them the same arguments, and generators with one seed."
+                raise InvalidArgument("group", "the same call in every process", "calls that differ", fix)
 
-        Sums may differ as those of different devices do.
-        """
-        if tokens.shape in self._agreed:
-            return
-        if tokens.shape[1] < self.size:
-            expected = f"at most {tokens.shape[1]} processes, as there are tokens of one kind"
-            raise InvalidArgument("group", expected, str(self.size), "Make a larger film, or use fewer.")
-        total = tokens.double().abs().sum()
-        size = torch.full_like(total, sum(tokens.shape))
-        sums = torch.stack([size, total, total + tokens.double().sum()])
-        low, high = torch.stack(self._gathered(sums, [len(sums)] * self.size, dim=0)).aminmax(dim=0)
-        if (high - low > 1e-3 * high).any():  # so all of them see it
-            fix = "Give all of them the same arguments, and generators with one seed."
-            raise InvalidArgument("group", "the same call in every process", "calls that differ", fix)
-        self._agreed.add(tokens.shape)
+
+def outline(tensor: Tensor) -> Tensor:
+    """The means of the pieces of a tensor, in order."""
+    numbers = tensor.double().reshape(1, -1)
+    return adaptive_avg_pool1d(numbers, min(PIECES, numbers.shape[1]))[0]
+
+
+def half_the_digits(dtype: torch.dtype) -> float:
+    """How far numbers of this type may be apart, relative to their size, of which half the digits are the same."""
+    return torch.finfo(dtype if dtype.is_floating_point else torch.float64).eps ** 0.5
 
 
 def shares(total: int, size: int) -> list[int]:

@@ -127,6 +127,8 @@ class HeliosTransformer3DModel(ModelMixin):
             indices_latents_history_long=indices_latents_history_long,
         )
         text = self.read_text(encoder_hidden_states)
+        before = latents_history_short, latents_history_mid, latents_history_long
+        self.spread.agree(hidden_states, timestep, encoder_hidden_states, *before)
         sample = self.predict(hidden_states, timestep, text, history, indices_hidden_states)
         return HeliosTransformerOutput(sample) if return_dict else (sample,)
 

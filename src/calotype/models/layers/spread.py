@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -17,6 +17,10 @@ class Spread(Protocol):
 
     A network hands each kind of token, and what belongs to it, to ``part`` on its own; so a part has of each kind.
     """
+
+    def agree(self, *facts: Any) -> None:
+        """Refuse work that is another elsewhere: these facts of it are the same on all devices, tensors to rounding."""
+        ...
 
     def part(self, tokens: Tensor) -> Tensor:
         """What this device has of the tokens (1 or batch, tokens, ...)."""
@@ -36,6 +40,8 @@ class Spread(Protocol):
 
 class Alone:
     """All tokens on one device."""
+
+    def agree(self, *facts: Any) -> None: ...
 
     def part(self, tokens: Tensor) -> Tensor:
         return tokens

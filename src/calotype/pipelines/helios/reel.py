@@ -57,9 +57,12 @@ def reel(
     with Darkroom(call._execution_device, call.works_ahead) as darkroom:
         for place in count(past.chunks) if chunks is None else range(past.chunks, chunks):
             noise = small(film, first if place == 0 and first is not None else drawn(call, film, generator))
-            script.at(place)  # texts are encoded before the transformer comes to the device
-            reader.read(past.pieces(call.transformer.dtype), past.window.indices)
-            steps = denoised(reader, place, noise, stages(place), script, generator, report)
+            texts = script.at(place)  # encoded before the transformer comes to the device
+            seen, plans = past.pieces(call.transformer.dtype), stages(place)
+            asked = [film, plans, call.guidance_scale, call.attention_kwargs]
+            call.transformer.spread.agree(*seen.values(), noise, *texts.values(), *asked)
+            reader.read(seen, past.window.indices)
+            steps = denoised(reader, place, noise, plans, script, generator, report)
             latents = yield from between(steps, darkroom)
             yield from darkroom.rest()  # no chunk is kept waiting for longer than the next one takes
             past = past.after(latents, film.late_anchor)

@@ -24,7 +24,7 @@ class StagePlan:
     """How many steps a stage takes, how latents enter it, and what else the scheduler is told."""
 
     steps: int
-    enter: Enter = as_they_are
+    enter: Enter = field(default=as_they_are, repr=False)  # by name it would be another one in every process
     options: dict[str, Any] = field(default_factory=dict[str, Any])  # of set_timesteps
     idle: int = 0  # steps at its beginning that predict nothing
 
