@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from functools import cache
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from calotype import HeliosDMDScheduler, HeliosPipeline, HeliosPyramidPipeline, HeliosScheduler
 from calotype.core.errors import Cancelled, CorruptFile, InvalidArgument
 from calotype.generation.film import Chunk
+from calotype.generation.timeline_files import read_timeline
 from tests.tiny_helios import pipeline, transformer
 
 STAGED: dict[str, Any] = {"stages": 3, "stage_range": [0, 1 / 3, 2 / 3, 1], "use_dynamic_shifting": True}
@@ -368,6 +371,42 @@ def test_the_state_of_a_film_is_small_however_long_it_is(tmp_path: Path) -> None
     chunks = base().stream("hello", num_frames=130, generator=source(), state_file=file, **SMALL)
     sizes = [file.stat().st_size for _ in chunks]
     assert max(sizes) - min(sizes) < 64
+
+
+@pytest.mark.parametrize("told", [str, Path, read_timeline])
+def test_a_film_goes_on_without_the_file_of_its_timeline(told: Any, tmp_path: Path) -> None:
+    turns, file = tmp_path / "turns.csv", tmp_path / "film.state"
+    turns.write_text("start,prompt\n0,hello\n2,and cat\n")
+    stream = base().stream(timeline=told(turns), num_frames=66, generator=source(), state_file=file, **SMALL)
+    next(stream)
+    shutil.copy(file, tmp_path / "copy")
+    turns.unlink()
+    assert np.array_equal(next(base().resume(tmp_path / "copy")).frames, next(stream).frames)
+
+
+GIVEN = {
+    "image": Image.new("RGB", (320, 320)),
+    "video": np.zeros((33, 64, 64, 3), np.float32),
+    "latents": torch.ones(1, 4, 9, 2, 2),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_the_state_of_a_film_is_as_small_whatever_it_begins_with(name: str, tmp_path: Path) -> None:
+    arguments = {"prompt": "hello", "num_frames": 66, "generator": 0, **SMALL}
+    plain, file, copy = tmp_path / "plain.state", tmp_path / "film.state", tmp_path / "copy"
+    next(base().stream(**arguments, state_file=plain))
+    stream = base().stream(**arguments, **{name: GIVEN[name]}, state_file=file)
+    next(stream)
+    assert abs(file.stat().st_size - plain.stat().st_size) < 64
+    shutil.copy(file, copy)
+    assert np.array_equal(next(base().resume(copy)).frames, next(stream).frames)
+
+
+def test_a_session_is_saved_with_what_it_begins_with(tmp_path: Path) -> None:
+    session = base().session(prompt="hello", generator=0, image=GIVEN["image"], **SMALL)
+    session.save(tmp_path / "film.state")
+    assert np.array_equal(next(base().resume_session(tmp_path / "film.state")).frames, next(session).frames)
 
 
 # ---------------------------------------------------------------------- a model's own defaults

@@ -46,6 +46,8 @@ class DiffusionPipeline(ConfigMixin):
     usual_beside: ClassVar[tuple[str, ...]] = ()
     # arguments that a call keeps as ``_name``, where callbacks read and change them
     live_settings: ClassVar[tuple[str, ...]] = ()
+    # what a state file keeps of an argument, in its place, as a bookmark is beside it
+    kept_as: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
     # how a call is handed out, and after how many of the things handed out its state file is written anew
     stream_kind: ClassVar[type[Stream]] = Stream

@@ -45,7 +45,8 @@ class Keeper:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise InvalidArgument("state_every", "a whole number of steps, at least 1", repr(every))
         self.path, self.every = path, every
-        self._file = StateFile(pipe, path, arguments)
+        instead = {name: keep(arguments[name]) for name, keep in pipe.kept_as.items() if name in arguments}
+        self._file = StateFile(pipe, path, {**arguments, **instead})
         self._bookmark: dict[str, Any] | None = None
         self._written = 0
 

@@ -83,7 +83,7 @@ def timeline_of(entries: Any, seconds: float) -> Timeline:
     if isinstance(entries, Timeline):
         return entries
     cuts: list[Cut] = []
-    for entry in read_timeline(entries) if isinstance(entries, (str, os.PathLike)) else listed(entries):
+    for entry in entries_of(entries):
         name = f"{entry.where}: start"
         chunk = chunk_of(name, entry.start, seconds, bare="seconds")
         if cuts and chunk <= cuts[-1].chunk:
@@ -96,8 +96,11 @@ def timeline_of(entries: Any, seconds: float) -> Timeline:
     return Timeline(cuts)
 
 
-def listed(entries: Any) -> Iterator[Entry]:
-    """The entries of a list."""
+def entries_of(entries: Any) -> Iterator[Entry]:
+    """The entries of a list, or of a file at a path."""
+    if isinstance(entries, (str, os.PathLike)):
+        yield from read_timeline(entries)
+        return
     if not isinstance(entries, (list, tuple)) or not entries:
         wanted = "pairs of a start in seconds and a prompt, such as [(0, 'a'), (5, 'b')], or a file of them"
         raise InvalidArgument("timeline", wanted, _short(entries))

@@ -21,6 +21,7 @@ from calotype.generation.texts import padded_states
 from calotype.generation.videos import VideoProcessor
 from calotype.pipelines.helios.asked import Film
 from calotype.pipelines.helios.faster import Faster
+from calotype.pipelines.helios.kept import KEPT_OF_FILMS
 from calotype.pipelines.helios.past import Window
 from calotype.pipelines.helios.rules import RULES_OF_FILMS
 from calotype.pipelines.helios.session import Session, resumed
@@ -40,6 +41,7 @@ class Helios(HeliosLoraLoaderMixin, DiffusionPipeline, Faster, Switches):
     state_every = 1  # chunk
     beside_signature: ClassVar[Mapping[str, Any]] = {"timeline": None, "exact_frames": False, "fps": 24.0}
     live_settings = ("guidance_scale", "attention_kwargs", "num_frames", *beside_signature)
+    kept_as = KEPT_OF_FILMS
     guidance_rescale = 0.0
     decode_ahead: bool | None = None  # while the next chunk is made; None: on CUDA, where nothing is offloaded
     whole_timesteps: ClassVar[bool] = False  # whether the transformer is told timesteps without their fractions
