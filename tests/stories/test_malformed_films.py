@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import calotype
-from calotype.core.errors import CalotypeError, InvalidArgument, MissingFile, NotFinite, UnknownArgument
+from calotype.core.errors import CalotypeError, InvalidArgument, MissingFile, NotFinite, UnknownArgument, WriteError
 from tests.tiny_helios import SHORT, pipeline, text_encoder, transformer, vae
 
 NAN, INF = float("nan"), float("inf")
@@ -83,6 +83,8 @@ ROWS = [
     (EVERY, {"prompt": None, "timeline": [(0, "a"), (0.1, "b")]}, InvalidArgument, ["timeline[1]: start", "1.375 s"]),
     (EVERY, {"timeline": [(0, "a")]}, InvalidArgument, ["prompt, timeline", "both"]),
     (EVERY, {"prompt": None, "prompt_embeds": full(1, 7, 16), "timeline": [(0, "a")]}, InvalidArgument, ["timeline", "both"]),
+    # where to keep it
+    (EVERY, {"state_file": "."}, WriteError, [".: could not be written", "directory"]),
     # how to walk
     *wrong("num_inference_steps", [0, -3, 2.5, None, "20", True, 10**9, NAN], (BASE,)),
     *wrong("sigmas", [[], [0.1, 0.9], [0.5, 0.5], [NAN], [2.0, 1.0], [0.9, -0.1], "x", [[0.9]]], (BASE,)),

@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 
 import calotype
-from calotype.core.errors import CalotypeError, CorruptFile, InvalidArgument
-from calotype.core.packing import pack, read_packed, unpack, write_packed
+from calotype.core.atomic import write_atomic
+from calotype.core.errors import CalotypeError, CorruptFile, InvalidArgument, WriteError
+from calotype.core.packing import KEY, pack, read_packed, unpack, write_packed
+from calotype.core.tensors import safetensors_bytes
 from tests import nursery
 from tests.tiny import tiny_inputs, tiny_pipeline
 
@@ -174,6 +176,8 @@ def test_a_state_file_is_for_its_own_pipeline(pipe, tmp_path):
         pipe.stream(**given(pipe), state_file=tmp_path / "state", state_every=0)
     with pytest.raises(InvalidArgument, match="cross_attention_kwargs"):
         pipe.stream(**given(pipe, cross_attention_kwargs={"scale": object()}), state_file=tmp_path / "state")
+    with pytest.raises(WriteError, match="directory"):
+        pipe.stream(**given(pipe), state_file=tmp_path)
 
 
 HOSTILE = {
@@ -209,6 +213,22 @@ def test_a_damaged_state_file_is_refused(pipe, tmp_path, cut):
     (tmp_path / "cut").write_bytes((tmp_path / "state").read_bytes()[:cut])
     with pytest.raises(CalotypeError, match="cut"):
         pipe.resume(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("part", [b"hello", torch.ones(5).numpy().tobytes()], ids=["words", "tensor"])
+def test_a_packed_file_of_which_a_bit_has_changed_is_refused(tmp_path, part):
+    write_packed(tmp_path / "file", {"words": "hello"}, {"a": torch.ones(5)})
+    data = bytearray((tmp_path / "file").read_bytes())
+    data[data.index(part)] ^= 1
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(CorruptFile, match="digest"):
+        read_packed(tmp_path / "file")
+
+
+def test_a_packed_file_without_a_digest_is_read(tmp_path):
+    write_atomic(tmp_path / "file", safetensors_bytes({"a": torch.ones(5)}, {KEY: '{"words": "hello"}'}))
+    document, tensors = read_packed(tmp_path / "file")
+    assert document == {"words": "hello"} and torch.equal(tensors["a"], torch.ones(5))
 
 
 def test_a_tensor_comes_back_to_its_device():

@@ -31,6 +31,18 @@ def write_atomic(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryvi
         save.write(path.name, pieces)
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a place where a file could not be written, before there is one to lose; its folder is made."""
+    path = Path(path)
+    if path.is_dir():
+        raise in_our_words(IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)), path)
+    save = Saving(path.parent)
+    try:
+        save.write(path.name, ())
+    finally:
+        save.forget()
+
+
 @contextmanager
 def saving(folder: Path) -> Generator[Saving, None, None]:
     """Write several files of a folder: each takes its name only when all of them are on disk, in the order of writing.

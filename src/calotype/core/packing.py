@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import deque
@@ -19,7 +20,7 @@ from calotype.core.errors import CorruptFile, InvalidArgument
 from calotype.core.tensors import DTYPES, SafetensorsFile, safetensors_bytes
 from calotype.ops.pictures import upright
 
-KEY = "calotype"  # of the plain data, in the file's metadata
+KEY, DIGEST = "calotype", "sha256"  # of the plain data and of the whole, in the file's metadata
 Tensors = dict[str, Tensor]
 
 
@@ -59,7 +60,8 @@ def unpack(packed: Any, tensors: Mapping[str, Tensor], where: str) -> Any:
 
 def write_packed(path: str | os.PathLike[str], document: Mapping[str, Any], tensors: Tensors) -> None:
     """Write plain data and tensors as one file, whole or not at all."""
-    write_atomic(path, safetensors_bytes(tensors, {KEY: json.dumps(document)}))
+    metadata = {KEY: json.dumps(document)}
+    write_atomic(path, safetensors_bytes(tensors, {**metadata, DIGEST: _digest(tensors, metadata)}))
 
 
 def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Tensors]:
@@ -67,8 +69,20 @@ def read_packed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Tensors]:
     file = SafetensorsFile(path, alias=False)
     if KEY not in file.header.metadata:
         raise CorruptFile(str(path), f"a file of calotype's, with {KEY!r} in its metadata", "another safetensors file")
-    wanted = {key: stored.dtype for key, stored in file.stored().items()}
-    return parse_json(file.header.metadata[KEY].encode(), str(path)), file.tensors(wanted)
+    tensors = file.tensors({key: stored.dtype for key, stored in file.stored().items()})
+    metadata = dict(file.header.metadata)
+    digest = metadata.pop(DIGEST, None)
+    if digest not in (None, _digest(tensors, metadata)):
+        raise CorruptFile(str(path), "the digest that it was written with", "another: it was damaged or changed")
+    return parse_json(metadata[KEY].encode(), str(path)), tensors
+
+
+def _digest(tensors: Tensors, metadata: Mapping[str, str]) -> str:
+    """Of the file as it would be without a digest."""
+    digest = hashlib.sha256()
+    for piece in safetensors_bytes(tensors, metadata):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _pack_items(value: Any, name: str, tensors: Tensors) -> list[Any]:

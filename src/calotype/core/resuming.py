@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from calotype.core.atomic import check_writable
 from calotype.core.errors import InvalidArgument
 from calotype.core.packing import Tensors, pack, read_packed, unpack, write_packed
 
@@ -44,6 +45,7 @@ class Keeper:
     def __init__(self, pipe: DiffusionPipeline, path: str | os.PathLike[str], every: int, arguments: dict[str, Any]):
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise InvalidArgument("state_every", "a whole number of steps, at least 1", repr(every))
+        check_writable(path)
         self.path, self.every = path, every
         instead = {name: keep(arguments[name]) for name, keep in pipe.kept_as.items() if name in arguments}
         self._file = StateFile(pipe, path, {**arguments, **instead})
