@@ -17,7 +17,7 @@ from calotype import HeliosDMDScheduler, HeliosPipeline, HeliosPyramidPipeline, 
 from calotype.core.errors import Cancelled, CorruptFile, InvalidArgument
 from calotype.generation.film import Chunk
 from calotype.generation.timeline_files import read_timeline
-from tests.tiny_helios import pipeline, transformer
+from tests.tiny_helios import pipeline, schedulers, transformer
 
 STAGED: dict[str, Any] = {"stages": 3, "stage_range": [0, 1 / 3, 2 / 3, 1], "use_dynamic_shifting": True}
 SMALL: dict[str, Any] = {"height": 16, "width": 16, "num_inference_steps": 2, "max_sequence_length": 16}
@@ -162,6 +162,27 @@ def test_a_text_is_read_once_however_many_chunks_hear_it(monkeypatch: pytest.Mon
 def test_each_mark_makes_a_model_distilled(pipe: HeliosPyramidPipeline) -> None:
     assert pipe.distilled
     assert pipe.usual_arguments["guidance_scale"] == 1.0
+
+
+def test_a_distilled_model_stays_one_whatever_scheduler_it_is_given_later(caplog: pytest.LogCaptureFixture) -> None:
+    told = {"num_frames": 33, "height": 64, "width": 64, "max_sequence_length": 16}
+    pipe = pipeline("distilled")
+    pipe.scheduler = HeliosScheduler.from_config(pipe.scheduler.config)
+    assert pipe.distilled
+    assert np.array_equal(
+        pipe("hello", generator=source(), **told).frames, distilled()("hello", generator=source(), **told).frames
+    )
+    assert caplog.text.count("HeliosDMDScheduler takes the place of HeliosScheduler") == 1
+
+
+@pytest.mark.parametrize(("kind", "steps"), [("mid", [20]), ("distilled", [8, 4])])
+def test_each_stage_of_a_scheduler_has_its_usual_steps(kind: str, steps: list[int]) -> None:
+    solver = type(schedulers()[kind])(stages=2, stage_range=[0, 0.5, 1])
+    made = pipeline(kind, scheduler=solver).stream(
+        "hello", num_frames=33 * len(steps), height=32, width=32, max_sequence_length=16, guidance_scale=1.0
+    )
+    totals = {step.chunk: step.total for step in made.steps() if not isinstance(step, Chunk)}
+    assert [*totals.values()] == steps
 
 
 def test_a_distilled_model_takes_its_own_steps_without_guidance() -> None:

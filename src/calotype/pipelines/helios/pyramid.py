@@ -28,13 +28,15 @@ from calotype.pipelines.helios.reel import reel
 from calotype.pipelines.helios.rules import RULES_OF_FILMS
 from calotype.pipelines.helios.script import script_of
 from calotype.pipelines.helios.stages import StagePlan, as_they_are
+from calotype.schedulers.helios import HeliosScheduler
 from calotype.schedulers.helios_dmd import HeliosDMDScheduler
+from calotype.schedulers.staged import StagedSolver
 
 logger = logging.getLogger("calotype.pipelines.helios")
 
 
 # what the calls of distilled models leave unsaid
-DISTILLED = {"guidance_scale": 1.0, "pyramid_num_inference_steps_list": [2, 2, 2], "is_amplify_first_chunk": True}
+DISTILLED = {"guidance_scale": 1.0, "is_amplify_first_chunk": True}
 
 
 class HeliosPyramidPipeline(Helios):
@@ -58,19 +60,22 @@ class HeliosPyramidPipeline(Helios):
         is_cfg_zero_star: bool = False,
         is_distilled: bool = False,
     ) -> None:
-        if scheduler is not None and (is_distilled or scheduler.config.get("scheduler_type") == "dmd"):
-            scheduler = as_distilled(scheduler)
         self.take(tokenizer=tokenizer, text_encoder=text_encoder, vae=vae, scheduler=scheduler, transformer=transformer)
+        if scheduler is not None and self.distilled:
+            self.scheduler = as_distilled(scheduler)
 
     @property
     def distilled(self) -> bool:
-        """Whether the transformer takes few steps and needs no guidance."""
-        return isinstance(self.scheduler, HeliosDMDScheduler)
+        """Whether the transformer takes few steps and needs no guidance: any of three marks says so."""
+        solver = self.scheduler
+        typed = isinstance(solver, HeliosScheduler) and solver.config.scheduler_type == "dmd"
+        return self.config.is_distilled or typed or isinstance(solver, HeliosDMDScheduler)
 
     @property
     def usual_arguments(self) -> Mapping[str, Any]:
-        own = super().usual_arguments
-        return {**DISTILLED, **own} if self.distilled else own
+        stages = self.scheduler.config.stages if isinstance(self.scheduler, StagedSolver) else 3
+        usual, steps = (DISTILLED, 2) if self.distilled else ({}, 10)
+        return {**usual, "pyramid_num_inference_steps_list": [steps] * stages, **super().usual_arguments}
 
     @property
     def guide(self) -> Guide:
@@ -119,6 +124,8 @@ class HeliosPyramidPipeline(Helios):
     ) -> Generator[Taken | Chunk, None, Any]:
         """Make films of the prompt; every argument is explained in docs/parameters.md."""
         check_parts(self, staged=True)
+        if self.distilled:
+            self.scheduler = as_distilled(self.scheduler)
         scheduler, size = self.scheduler, (height, width)
         lengths = pyramid_num_inference_steps_list
         check_stages(lengths, scheduler.config, sigmas)
@@ -169,10 +176,10 @@ class HeliosPyramidPipeline(Helios):
 
 
 def as_distilled(scheduler: Any) -> HeliosDMDScheduler:
-    """The solver of a distilled model: files say in one of three places that it is one, and not always in all."""
+    """The solver of a distilled model, in place of another that files or callers gave it."""
     if isinstance(scheduler, HeliosDMDScheduler):
         return scheduler
-    logger.info("the model is distilled: HeliosDMDScheduler takes the place of %s", type(scheduler).__name__)
+    logger.warning("the model is distilled: HeliosDMDScheduler takes the place of %s", type(scheduler).__name__)
     return HeliosDMDScheduler.from_config(scheduler.config)
 
 
