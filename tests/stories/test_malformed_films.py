@@ -55,7 +55,7 @@ ROWS = [
     ((BASE,), {"height": 40}, InvalidArgument, ["height", "multiple of 16", "40", "The nearest is 32"]),
     (PYRAMID, {"height": 96}, InvalidArgument, ["height", "multiple of 64", "96", "The nearest is 128"]),
     (PYRAMID, {"width": 288}, InvalidArgument, ["width", "multiple of 64", "288", "The nearest is 256"]),
-    *wrong("num_frames", [0, -1, True, 33.0, "33", NAN, [33], 10**12]),
+    *wrong("num_frames", [0, -1, True, np.int64(0), 33.0, "33", NAN, [33], 10**12]),
     (EVERY, {"num_frames": None}, InvalidArgument, ["num_frames", "pipe.stream", "pipe.session"]),
     *wrong("num_videos_per_prompt", [0, -1, 1.5, "2", None, True]),
     *wrong("output_type", ["bogus", None, 3, "PIL"]),
@@ -102,7 +102,7 @@ ROWS = [
     *wrong("generator", [[], [torch.Generator()] * 3, "0", 1.5, -1, 2**64, True]),
     *wrong("latents", [full(1, 4, 9, 3, 3), full(1, 3, 9, 2, 2), full(2, 4, 9, 2, 2), full(1, 4, 2, 2), np.zeros((1, 4, 9, 2, 2)), torch.zeros(1, 4, 9, 2, 2, dtype=torch.long), 3]),
     (EVERY, {"latents": full(1, 4, 9, 2, 2, value=NAN)}, NotFinite, ["latents"]),
-    *wrong("history_sizes", [[], [16], [16, 2], [16, 2, 1, 1], [16, 2, 0], [16, 2, 1.0], [16, True, 1], "1621", None, 19]),
+    *wrong("history_sizes", [[], [16], [16, 2], [16, 2, 1, 1], [16, 2, 0], [16, 2, 1.0], [16, True, 1], "1621", None, 19, [10**9, 2, 1], [998, 2, 1]]),
     *wrong("num_latent_frames_per_chunk", [0, -9, 9.0, "9", None]),
     *wrong("keep_first_frame", [1, None]),
     *wrong("is_skip_first_chunk", [1, None]),
@@ -122,6 +122,7 @@ ROWS = [
     *wrong("image", [np.full((32, 32, 3), NAN)], error=NotFinite),
     (EVERY, {"video": [rgb()] * 32}, InvalidArgument, ["video", "33 frames", "32"]),
     (EVERY, {"video": [[rgb()] * 33] * 2}, InvalidArgument, ["video", "1 films", "2"]),
+    (EVERY, {"video": [rgb()] * 32 + [rgb(64, 32)]}, InvalidArgument, ["video[32]", "32x32", "64x32"]),
     (EVERY, {"video": [[rgb()] * 33, [rgb()] * 34]}, InvalidArgument, ["video", "one length", "33", "34"]),
     *wrong("video", ["film.mp4", 3, [], rgb(), [rgb(), None] * 20, np.zeros((33, 32, 32, 5))]),
     *wrong("video", [np.full((33, 16, 16, 3), INF)], error=NotFinite),
@@ -298,3 +299,45 @@ def test_guidance_asked_of_a_distilled_model_is_said_once(
     caplog.clear()
     pipes[DISTILLED]("hello", num_frames=1, generator=0, max_sequence_length=16, **SHORT[DISTILLED])
     assert "guidance" not in caplog.text
+
+
+UNUSED: list[tuple[str, dict[str, Any], str]] = [
+    (DISTILLED, {"negative_prompt": "dull"}, "negative_prompt: not used, as there is no guidance"),
+    (BASE, {"negative_prompt_embeds": full(1, 16, 16), "guidance_scale": 1.0}, "negative_prompt_embeds: not used"),
+    (DISTILLED, {"zero_steps": 3}, "zero_steps: not used, as no step stands still without CFG-Zero*"),
+    (MID, {"zero_steps": 3, "use_zero_init": False}, "zero_steps: not used"),
+    (BASE, {"image_noise_sigma_max": 0.2}, "image_noise_sigma_max: not used, as the film begins with neither"),
+    (
+        BASE,
+        {"add_noise_to_video_latents": False, "video_noise_sigma_min": 0.1},
+        "add_noise_to_video_latents, video_noise",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "told", "said"), UNUSED, ids=lambda value: str(value)[:40])
+def test_an_argument_that_a_film_has_no_use_for_is_said_once(
+    kind: str, told: dict[str, Any], said: str, pipes: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = {"num_frames": np.int64(34), "generator": 0, "max_sequence_length": 16, **SHORT[kind]}
+    pipes[kind]("hello", **asked, **told)
+    assert caplog.text.count(said) == caplog.text.count("not used") == 1
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_what_a_film_has_use_for_is_not_talked_about(
+    kind: str, pipes: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    away = {"negative_prompt": "" if kind == DISTILLED else "dull"} | ({"zero_steps": 0} if kind == MID else {})
+    pipes[kind]("hello", num_frames=1, generator=0, max_sequence_length=16, **SHORT[kind], **away)
+    assert not caplog.records
+
+
+def test_latents_that_are_not_finite_are_told_with_their_chunk(pipes: dict[str, Any]) -> None:
+    def spoil(call: Any, i: int, t: torch.Tensor, state: dict[str, Any]) -> dict[str, Any]:
+        chunks.append(i)
+        return {"latents": state["latents"] * NAN} if len(chunks) == 3 else {}
+
+    chunks: list[int] = []
+    with pytest.raises(NotFinite, match="latents of chunk 1 after denoising"):
+        pipes[BASE]("hello", num_frames=66, callback_on_step_end=spoil, max_sequence_length=16, **SHORT[BASE])

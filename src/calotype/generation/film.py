@@ -152,13 +152,3 @@ class Whole:
         if isinstance(self._parts[0], list):
             return [[frame for part in film for frame in part] for film in zip(*self._parts, strict=True)]
         return torch.cat(self._parts, dim=2)
-
-
-def check_frames(name: str, frames: Any) -> None:
-    """How many frames a film is to have; None is a film that never ends."""
-    if frames is None:
-        return
-    if isinstance(frames, bool) or not isinstance(frames, int) or not 1 <= frames <= 10**9:
-        raise InvalidArgument(
-            name, "a whole number of frames, at least 1, or None for a film without end", repr(frames)
-        )

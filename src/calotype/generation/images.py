@@ -111,10 +111,8 @@ class VaeImageProcessor(ConfigMixin):
         self, pictures: Sequence[Any], height: int | None, width: int | None, mode: str, box: Box | None, name: str
     ) -> torch.Tensor:
         images: list[Image.Image] = [loaded(picture, f"{name}[{i}]") for i, picture in enumerate(pictures)]
-        for i, image in enumerate(images):
-            if image.size != images[0].size and (height is None or width is None) and box is None:
-                told, found = (f"{width}x{height}" for width, height in (images[0].size, image.size))
-                raise InvalidArgument(f"{name}[{i}]", f"the size of the first, {told}", found)
+        if (height is None or width is None) and box is None:
+            check_one_size(images, name)
         grey = (
             self.config.do_convert_grayscale
         )  # a mask is resized in its own colours and made grey after, as the peer does
@@ -282,6 +280,14 @@ def listed(image: Any, name: str) -> Sequence[Any]:
             )
             raise WrongType(where, wanted, type(picture).__name__)
     return pictures
+
+
+def check_one_size(images: Sequence[Any], name: str) -> None:
+    """PIL images are of the size of the first; arrays and tensors are held to one shape where they are read."""
+    for i, image in enumerate(images):
+        if isinstance(image, Image.Image) and image.size != images[0].size:
+            told, found = (f"{width}x{height}" for width, height in (images[0].size, image.size))
+            raise InvalidArgument(f"{name}[{i}]", f"the size of the first, {told}", found)
 
 
 def loaded(image: Image.Image, name: str) -> Image.Image:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from calotype.core.errors import InvalidArgument
-from calotype.generation.images import VaeImageProcessor
+from calotype.generation.images import VaeImageProcessor, check_one_size, listed
 
 VIDEO_OUTPUT_TYPES = ("np", "pt", "pil", "uint8")
 
@@ -21,7 +21,10 @@ class VideoProcessor(VaeImageProcessor):
         self, video: Any, height: int | None = None, width: int | None = None, **kwargs: Any
     ) -> torch.Tensor:
         """The tensor (batch, channel, frame, height, width) of one video or of several of one length."""
-        films = [self.preprocess(film, height, width, name="video", **kwargs) for film in _films(video)]
+        given = [listed(film, "video") for film in _films(video)]
+        for film in given:
+            check_one_size(film, "video")
+        films = [self.preprocess([*film], height, width, name="video", **kwargs) for film in given]
         if len({len(film) for film in films}) > 1:
             raise InvalidArgument(
                 "video", "videos of one length", " and ".join(f"{len(film)} frames" for film in films)

@@ -17,9 +17,9 @@ from calotype.pipelines.helios.past import Past
 class Blur:
     """Noise over what was given, as strong as is drawn between two bounds: in training the past was seen so."""
 
-    on: bool
-    low: float
-    high: float
+    on: bool = True
+    low: float = 0.111
+    high: float = 0.135
 
     def __call__(self, clean: torch.Tensor, generator: Generators, strengths: int = 1) -> torch.Tensor:
         """The latents under noise: all frames as strongly, or each (there are ``strengths``) as it is drawn."""

@@ -11,6 +11,7 @@ from calotype.core.errors import InvalidArgument
 from calotype.generation.checks import check_shape, number
 from calotype.pipelines.helios.asked import Film
 from calotype.pipelines.helios.beginning import Beginning, Blur, FromFilm, FromPicture
+from calotype.pipelines.helios.unused import say_unused
 
 # of two ways to begin, one
 ASUNDER = (
@@ -30,6 +31,8 @@ TOGETHER = (
         "fake_image_latents, the last of the picture held still for a chunk",
     ),
 )
+# the arguments that make a blur
+BLURRED = {"on": "add_noise_to_{}_latents", "low": "{}_noise_sigma_min", "high": "{}_noise_sigma_max"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ class Given:
             still = None if pixels is None else pixels[:, :, None]
             blurs = (on_picture, Blur(on_picture.on, on_video.low, on_video.high))
             return FromPicture(still, self.image_latents, self.fake_image_latents, frames, blurs)
+        for kind, blur in (("image", on_picture), ("video", on_video)):
+            told = {name.format(kind): getattr(blur, part) != getattr(Blur, part) for part, name in BLURRED.items()}
+            say_unused("the film begins with neither image nor video", **told)
         return None
 
     def _check(self, shape: tuple[int, int, int, int]) -> None:

@@ -10,6 +10,9 @@ import torch
 
 from calotype.core.errors import InvalidArgument
 
+FARTHEST = 1_000
+"""Latent frames that a chunk can see, about two and a half minutes; published models see nineteen."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -23,8 +26,9 @@ class Window:
     def of(cls, sizes: Any, anchored: bool, chunk: int) -> Window:
         """A window of sizes in any order; without the anchor the nearest piece is one frame longer in its place."""
         whole = isinstance(sizes, (list, tuple)) and all(type(size) is int and size > 0 for size in sizes)
-        if not whole or len(sizes) != 3:
-            raise InvalidArgument("history_sizes", "three whole numbers above 0, such as [16, 2, 1]", repr(sizes))
+        if not whole or len(sizes) != 3 or sum(sizes) > FARTHEST:
+            wanted = f"three whole numbers above 0, such as [16, 2, 1], and {FARTHEST} at most together"
+            raise InvalidArgument("history_sizes", wanted, repr(sizes)[:80])
         far, between, near = sorted(sizes, reverse=True)
         return cls((far, between, near if anchored else near + 1), anchored, chunk)
 

@@ -28,6 +28,7 @@ from calotype.pipelines.helios.reel import reel
 from calotype.pipelines.helios.rules import RULES_OF_FILMS
 from calotype.pipelines.helios.script import script_of
 from calotype.pipelines.helios.stages import StagePlan, as_they_are
+from calotype.pipelines.helios.unused import say_unused
 from calotype.schedulers.helios import HeliosScheduler
 from calotype.schedulers.helios_dmd import HeliosDMDScheduler
 from calotype.schedulers.staged import StagedSolver
@@ -146,6 +147,9 @@ class HeliosPyramidPipeline(Helios):
         given = Given(image, image_latents, fake_image_latents, on_picture, video, video_latents, on_video)
         report = reports(self, callback_on_step_end, callback_on_step_end_tensor_inputs)
         idle = zero_steps + 1 if self.config.is_cfg_zero_star and use_zero_init else 0
+        if not (idle and self.do_classifier_free_guidance):
+            still = "no step stands still without CFG-Zero*, use_zero_init and guidance"
+            say_unused(still, zero_steps=zero_steps != 1)
 
         def stages(chunk: int) -> list[StagePlan]:
             """Half the size for each stage that is still to come."""

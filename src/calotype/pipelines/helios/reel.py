@@ -98,7 +98,7 @@ def developed(
     after: dict[str, Any],  # the bookmark
 ) -> Chunk:
     """A chunk with its frames; as latents with those before the first chunk, as the peer has it."""
-    check_finite("latents after denoising", latents)
+    check_finite(f"latents of chunk {place} after denoising", latents)
     length, kept = film.length, film.length.kept(place)
     if output_type == "latent":
         frames, made = latents if known is None else torch.cat([known, latents], dim=2), None

@@ -6,7 +6,6 @@ from typing import Any
 
 from calotype.core.schema import refuse_unknown
 from calotype.generation.checks import RULES, among, attention_options, count, flag, floats, number, or_none
-from calotype.generation.film import check_frames
 from calotype.generation.videos import VIDEO_OUTPUT_TYPES
 
 
@@ -19,7 +18,7 @@ def lora_options(name: str, value: Any) -> None:
 
 
 RULES_OF_FILMS = RULES | {
-    "num_frames": check_frames,
+    "num_frames": or_none(count(1, 1_000_000_000)),  # None is a film without end
     "num_videos_per_prompt": count(1, 1_000),
     "num_latent_frames_per_chunk": count(1, 1_000),
     "max_sequence_length": count(1, 100_000),

@@ -11,6 +11,7 @@ from calotype.core.errors import InvalidArgument
 from calotype.generation.checks import check_prompts, check_texts
 from calotype.generation.timeline import Cut, Texts, Timeline, timeline_of
 from calotype.pipelines.helios.parts import check_readers
+from calotype.pipelines.helios.unused import say_unused
 
 
 class Script:
@@ -86,6 +87,9 @@ def script_of(
     prompts = check_prompts(prompt, negative_prompt, prompt_embeds, negative_prompt_embeds, width)
     guided = call.do_classifier_free_guidance
     check_readers(call, prompt_embeds is None or (guided and negative_prompt_embeds is None))
+    if not guided:
+        away = {"negative_prompt": bool(negative_prompt), "negative_prompt_embeds": negative_prompt_embeds is not None}
+        say_unused("there is no guidance", **away)
 
     def states(texts: Any, embeds: torch.Tensor | None = None) -> torch.Tensor:
         options = {"prompt_embeds": embeds, "num_videos_per_prompt": copies, "max_sequence_length": length}
