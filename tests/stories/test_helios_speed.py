@@ -14,13 +14,16 @@ import torch
 from torch import nn
 
 from calotype import HeliosDMDScheduler, HeliosPipeline, HeliosPyramidPipeline, HeliosScheduler
+from calotype.adapters.changes import LowRank
+from calotype.adapters.choices import Choice
+from calotype.adapters.injection import injected
 from calotype.core.errors import InvalidArgument
 from calotype.generation.film import Chunk, Taken
 from calotype.models.layers.float8 import Float8Linear
 from calotype.pipelines.helios import darkroom
 from calotype.pipelines.helios.darkroom import Darkroom
 from tests.stories.test_helios import PYRAMID, SMALL, STAGED, source
-from tests.tiny_helios import text_encoder, tokenizer, transformer, vae
+from tests.tiny_helios import helios_inputs, text_encoder, tokenizer, transformer, vae
 
 PIPES: dict[str, Any] = {"base": HeliosPipeline, "pyramid": HeliosPyramidPipeline}
 SIZES = {"base": SMALL, "pyramid": PYRAMID}
@@ -179,6 +182,20 @@ def test_a_compiled_film_is_the_same_and_no_chunk_compiles_anew(kind: str) -> No
         compiled = frames(stream(pipe, kind, num_frames=66))
     for one, other in zip(compiled, usual, strict=True):
         assert np.abs(one - other).max() < 1e-4  # convolutions have other kernels then
+
+
+@torch.no_grad()
+def test_what_was_compiled_for_a_plain_transformer_serves_none_that_wears_a_lora() -> None:
+    plain, worn, told = transformer(num_layers=1), transformer(num_layers=1), helios_inputs()
+    adapters, layer = injected(worn), "blocks.0.attn1.to_q"
+    width = worn.get_submodule(layer).weight.shape[0]
+    change = LowRank({"down": torch.randn(2, width), "up": torch.randn(width, 2)}, 1.0)
+    adapters.choice = Choice(((adapters.add("a", {layer: change}), {layer: 1.0}),))
+    expected = worn(**told).sample
+    for network in (plain, worn):
+        network.compile(backend="eager")
+    assert not torch.allclose(plain(**told).sample, expected, atol=1e-3)
+    torch.testing.assert_close(worn(**told).sample, expected)
 
 
 # ---------------------------------------------------------------------- a byte for each weight

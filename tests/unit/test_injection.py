@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from copy import deepcopy
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from torch import nn
 from calotype.adapters.changes import LowRank
 from calotype.adapters.choices import Choice
 from calotype.adapters.injection import injected
+from calotype.core.model import ModelMixin
 
 
-class Network(nn.Module):
+class Network(ModelMixin):
     """Two layers."""
 
     def __init__(self):
@@ -103,6 +105,17 @@ def test_compiled_networks_see_adapters_that_come_later(network):
     assert not torch.allclose(worn, plain)
     adapters.choice = Choice()
     torch.testing.assert_close(network(x), plain)
+
+
+def test_code_compiled_without_adapters_serves_no_network_with_them(network):
+    x, other = torch.randn(5, 3), deepcopy(network)
+    adapters = injected(other)
+    adapters.choice = chosen(adapters.add("a", {"one": change(3, 4)}))
+    worn = other(x)
+    for each in (network, other):
+        each.compile(backend="eager")
+    assert not torch.allclose(network(x), worn)
+    torch.testing.assert_close(other(x), worn)
 
 
 def test_gradients_flow_through_layers_with_adapters(network):

@@ -64,6 +64,11 @@ class Unfilled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def see_hooks() -> None:
+    """Have what is compiled from now on serve no network with other hooks, such as those of adapters."""
+    torch._dynamo.config.skip_nnmodule_hook_guards = False  # pyright: ignore
+
+
 class ModelMixin(Trainable, ConfigMixin):
     """A network made from a config."""
 
@@ -89,6 +94,11 @@ class ModelMixin(Trainable, ConfigMixin):
         )
         counted = (p for p in self.parameters() if id(p) not in embeddings and (p.requires_grad or not only_trainable))
         return sum(p.numel() for p in counted)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile ``forward``."""
+        see_hooks()
+        super().compile(*args, **kwargs)
 
     def enable_group_offload(
         self,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from calotype.core.config import register_to_config
 from calotype.core.errors import InvalidArgument
-from calotype.core.model import ModelMixin
+from calotype.core.model import ModelMixin, see_hooks
 from calotype.core.outputs import BaseOutput
 from calotype.core.schema import Count
 from calotype.models.helios_attention import ScaleMode
@@ -203,6 +203,7 @@ class HeliosTransformer3DModel(ModelMixin):
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile ``predict``, by which all predictions are made."""
+        see_hooks()
         predict = torch.compile(MethodType(HeliosTransformer3DModel.predict, self), *args, **kwargs)
         # with CUDA graphs the next prediction is written over this one
         vars(self)["predict"] = lambda *inputs, **named: predict(*inputs, **named).clone()
