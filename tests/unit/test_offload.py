@@ -83,6 +83,16 @@ def test_removing_gives_the_methods_back(networks):
     assert log == [("text", "works")]
 
 
+def test_removing_gives_back_what_was_compiled_before_and_keeps_what_was_since(networks):
+    (text, *_), _ = networks
+    before, since = (lambda x: x), (lambda x: -x)
+    text.decode = before
+    offload = ModelOffload([[text]], DEVICE)
+    text.forward = since
+    offload.remove()
+    assert vars(text)["decode"] is before and vars(text)["forward"] is since
+
+
 def test_layers_come_one_by_one_and_go_even_when_one_fails(networks):
     (_, unet, _), _ = networks
     seen = []

@@ -23,11 +23,14 @@ class ModelOffload:
         self.device = device
         self._turns = {network: turn for turn in turns for network in turn}
         self._resident: list[nn.Module] = []
+        self._hooks: list[tuple[nn.Module, str, Any, Any]] = []  # (network, entrance, ours, what was there)
         for network in self._turns:
             network.to("cpu")
             for name in ENTRANCES:
                 if hasattr(network, name):
-                    network.__dict__[name] = self._admitting(network, getattr(network, name))
+                    there, ours = vars(network).get(name), self._admitting(network, getattr(network, name))
+                    self._hooks.append((network, name, ours, there))
+                    vars(network)[name] = ours
 
     def _admitting(self, network: nn.Module, entrance: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(entrance)
@@ -50,9 +53,9 @@ class ModelOffload:
     def remove(self) -> None:
         """Take the hooks off again; everything is in main memory."""
         self.free()
-        for network in self._turns:
-            for name in ENTRANCES:
-                network.__dict__.pop(name, None)
+        for network, name, ours, there in self._hooks:
+            if vars(network).get(name) is ours:  # else it was compiled since
+                vars(network).pop(name) if there is None else vars(network).update({name: there})
 
 
 class SequentialOffload:
