@@ -124,11 +124,20 @@ def test_what_is_there_is_never_overwritten_unless_it_is_meant(film):
     assert len(shown("out.mp4")) == 1 and Path("out-2.part.mp4").read_bytes() == b"mine"
 
 
-def test_standard_output_holds_the_film_and_nothing_else(film, film_model):
+def test_pictures_of_a_film_give_way_to_another_only_if_it_is_meant(film):
+    for count, words, name in ((2, (), "f_%03d.png"), (2, (), "f_%03d-2.png"), (1, ("--overwrite",), "f_%03d.png")):
+        Path("f_mine.png").write_bytes(b"mine")
+        assert film("hello", "--frames", count, "-o", "f_%03d.png", *words).stdout == f"{name}\n"
+    assert sorted(os.listdir()) == ["f_000-2.png", "f_000.png", "f_001-2.png", "f_mine.png"]
+
+
+def test_standard_output_holds_the_film_and_nothing_else(film, film_model, caplog):
     done = film("hello", "--frames", 3, "--stdout", "--json")
     assert done.exit_code == 0, done.stderr
     Path("piped.y4m").write_bytes(done.stdout_bytes)
+    assert caplog.text == ""
     film("hello", "--frames", 3, "-o", "written.y4m")
+    assert "y4m has no place for a recipe" in caplog.text
     assert done.stdout_bytes == Path("written.y4m").read_bytes()
     assert json.loads(done.stderr.splitlines()[-1])["frames"] == 3
     assert film("hello", "--frames", 1, "--stdout").stderr == ""
@@ -318,6 +327,9 @@ def test_wrong_usage_is_told_before_anything_is_loaded(run):
         ("a", "--seconds", "nan"): "--seconds",
         ("a", "--frames", "0"): "--frames",
         ("a", "--fps", "0"): "--fps",
+        ("a", "--fps", "2000", "--stdout"): "0.01 to 1000, found 2000",
+        ("a", "--fps", "0.0004"): "0.01 to 1000",
+        ("a", "--fps", "60", "-o", "out.gif"): "at most 50 in a GIF, found 60",
         ("a", "--seconds", "1", "--frames", "2"): "--frames",
         ("a", "--endless", "--frames", "2"): "--endless",
         ("a", "--image", "in.png", "--video", "in.png"): "--video",

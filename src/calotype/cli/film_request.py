@@ -137,17 +137,23 @@ def timeline_for(pipe: Any, fps: float, entries: list[Entry]) -> list[list[Any]]
 
 def film_path(output: str, prompt: str, seed: int, overwrite: bool) -> Path:
     """The name of the film: where that is taken, a number follows it, unless it may be overwritten."""
-    from calotype.core.films.coded import library
-    from calotype.core.films.kinds import KINDS, kind_of
+    from calotype.core.films.kinds import kind_of
+    from calotype.core.films.reels import pictures_of
     from calotype.core.films.sinks import part_of, pattern_of
     from calotype.core.paths import safe_name
 
     path = Path(filled(output, Wanted(1, prompt, seed)))
     safe_name(path.name, "-o")
-    if (kind := kind_of(path)) == "png":
+    if kind_of(path) == "png":
         pattern_of(path)
-    elif KINDS[kind].coded:
-        library()
     # a film that was stopped lies beside the name it will have
-    free = (each for each in numbered(path) if not (each.exists() or part_of(each).exists()))
+    free = (each for each in numbered(path) if not (each.exists() or part_of(each).exists() or pictures_of(each)))
     return path if overwrite else next(free)
+
+
+def check_format(path: Path | None, fps: float | None) -> None:
+    """Refuse a film that could not be written there, or to standard output, at that speed."""
+    from calotype.core.films.kinds import checked, kind_of
+    from calotype.core.films.plan import planned
+
+    checked("y4m" if path is None else kind_of(path), planned(fps or 24, None, None, None, str(path)))

@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from calotype.cli.comparing import facts_apart
-from calotype.cli.film_request import film_path
+from calotype.cli.film_request import check_format, film_path
 from calotype.cli.loading import loaded_film
 from calotype.cli.remaking import Recipe
 from calotype.cli.request import Request
@@ -43,6 +43,8 @@ def replay_film(
     """Make the film again and say whether it is identical; or a variation of it."""
     named = output or ("out.mp4" if varied else None)
     path_of_it = None if named is None else film_path(named, told.prompt, told.seed, overwrite)
+    if path_of_it:
+        check_format(path_of_it, told.arguments.get("fps"))
     pipe, kept = loaded_film(request), Kept(None)
     pipe.scheduler = told.walker()
     arguments = told.call(shown)

@@ -130,10 +130,10 @@ def _opened(shoot: Shoot, fps: float, told: dict[str, Any], reel: Reel | None) -
     """The film, open for its next clips; those of the reel are in it."""
     to_stdout = shoot.output == STDOUT
     target: Any = sys.stdout.buffer if to_stdout else Path(shoot.output)
-    if reel is not None and reel.count:
+    if not to_stdout and (shoot.overwrite or (reel is not None and reel.count)):
         cleared(target)
     try:
-        film = FilmOfClips(target, fps, told if shoot.metadata else None, reel)
+        film = FilmOfClips(target, fps, told if shoot.metadata and not to_stdout else None, reel)
         with film:
             yield film
     except WriteError as error:

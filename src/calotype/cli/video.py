@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from calotype.cli.film_request import FilmRequest, Positive, Steps, film_path
+from calotype.cli.film_request import FilmRequest, Positive, Steps, check_format, film_path
 from calotype.cli.options import FILE, SECONDS, film_conditions, state_every
 from calotype.cli.request import Request
 from calotype.cli.said import as_json_option
@@ -71,6 +71,7 @@ def video(
     entries, seed = wanted.entries(prompt), secrets.randbelow(2**32) if seed is None else seed
     first = prompt if entries is None else str(entries[0].text)
     path = None if to_stdout else film_path(output, str(first), seed, overwrite)
+    check_format(path, wanted.fps)
     if path is None and state is not None:
         raise click.UsageError("--state and --stdout: what has gone down a pipe cannot be gone on with.")
     shown = wanted.shown()

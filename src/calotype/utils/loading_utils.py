@@ -63,10 +63,15 @@ def load_video(
         if return_fps and film.fps is None:
             raise InvalidArgument("return_fps", "False for pictures that have no speed", "True")
         for frame in film:
-            held += 3 * frame.width * frame.height
-            if held > limits.memory:
+            size = 3 * frame.width * frame.height
+            held += size
+            # the frames of a film are of one size, those of a folder need not be
+            needed = max(held, size * (film.expected or 0)) if film.fps else held
+            if needed > limits.memory:
                 fix = "Read it with FilmReader, or pass limits=MediaLimits(memory=...)."
-                raise InvalidArgument(film.where, f"at most {limits.memory:,} bytes of frames", "more", fix)
+                raise InvalidArgument(
+                    film.where, f"at most {limits.memory:,} bytes of frames", f"{needed:,} or more", fix
+                )
             frames.append(frame)
     told = frames if convert_method is None else convert_method(frames)
     return (told, film.fps) if return_fps and film.fps is not None else told

@@ -28,8 +28,6 @@ class Gif(Encoder):
     """256 colours a frame, chosen for it and dithered; loops for ever."""
 
     def __init__(self, file: BinaryIO, width: int, height: int, plan: Plan) -> None:
-        if plan.fps > GIF_FASTEST:
-            raise InvalidArgument("fps", f"at most {GIF_FASTEST} in a GIF", str(float(plan.fps)))
         if max(width, height) > 65_535:
             raise InvalidArgument("frames", "at most 65,535 pixels a side in a GIF", f"{width} x {height}")
         self._file, self._plan, self._count = file, plan, 0

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from calotype.core.errors import InvalidArgument
-from calotype.core.films.animated import Gif, Webp
+from calotype.core.films.animated import GIF_FASTEST, Gif, Webp
 from calotype.core.films.coded import H264, VP9, Coded, library
 from calotype.core.films.plain import Stills, Y4m
-from calotype.core.films.plan import Begin, Encoder, Plan
+from calotype.core.films.plan import FASTEST, Begin, Encoder, Plan
 from calotype.core.films.sinks import PartFile, Pictures, Sink, Stream
 
 logger = logging.getLogger(__name__)
@@ -30,12 +30,13 @@ class Kind:
     takes_recipe: bool = True
     streams: bool = True  # can be written without going back
     coded: bool = False
+    fastest: int = FASTEST
 
 
 KINDS: dict[str, Kind] = {
     "mp4": Kind(partial(Coded, H264), takes_quality=True, takes_bitrate=True, coded=True),
     "webm": Kind(partial(Coded, VP9), takes_quality=True, takes_bitrate=True, coded=True),
-    "gif": Kind(Gif),
+    "gif": Kind(Gif, fastest=GIF_FASTEST),
     "webp": Kind(Webp, takes_quality=True, streams=False),
     "y4m": Kind(Y4m, takes_recipe=False),
     "png": Kind(None, streams=False),
@@ -47,19 +48,10 @@ def opened(target: Any, kind: str | None, plan: Plan) -> tuple[Sink, Callable[[i
     """Where the film goes, and how its encoder begins once the size is known; all that can be refused is refused."""
     on_disk = isinstance(target, (str, os.PathLike))
     name = kind or (kind_of(Path(target)) if on_disk else "y4m")
-    if name not in KINDS:
-        raise InvalidArgument("kind", f"one of {', '.join(KINDS)}", repr(name))
-    chosen = KINDS[name]
-    if plan.quality is not None and not chosen.takes_quality:
-        raise InvalidArgument("quality", f"none: {name} has one quality", f"{plan.quality:g}")
-    if plan.bitrate is not None and (not chosen.takes_bitrate or plan.quality is not None):
-        wanted = "a bitrate or a quality" if chosen.takes_bitrate else f"none: {name} has no bitrate"
-        raise InvalidArgument("bitrate", wanted, f"{plan.bitrate}" + (" and both" if chosen.takes_bitrate else ""))
+    chosen = checked(name, plan)
     if not on_disk and not chosen.streams:
         able = ", ".join(each for each, one in KINDS.items() if one.streams)
         raise InvalidArgument("kind", f"one that can be streamed: {able}", name)
-    if chosen.coded:
-        library()
     if plan.recipe is not None and not chosen.takes_recipe:
         logger.warning("%s: %s has no place for a recipe; it is not written", plan.where, name)
     begin = chosen.begin
@@ -68,6 +60,23 @@ def opened(target: Any, kind: str | None, plan: Plan) -> tuple[Sink, Callable[[i
         return pictures, lambda width, height: Stills(pictures, plan)
     sink = PartFile(Path(target)) if on_disk else Stream(target)
     return sink, lambda width, height: begin(sink.file, width, height, plan)
+
+
+def checked(name: str, plan: Plan) -> Kind:
+    """The format of this name, if a film can be written in it as planned."""
+    if name not in KINDS:
+        raise InvalidArgument("kind", f"one of {', '.join(KINDS)}", repr(name))
+    chosen = KINDS[name]
+    if plan.quality is not None and not chosen.takes_quality:
+        raise InvalidArgument("quality", f"none: {name} has one quality", f"{plan.quality:g}")
+    if plan.bitrate is not None and (not chosen.takes_bitrate or plan.quality is not None):
+        wanted = "a bitrate or a quality" if chosen.takes_bitrate else f"none: {name} has no bitrate"
+        raise InvalidArgument("bitrate", wanted, f"{plan.bitrate}" + (" and both" if chosen.takes_bitrate else ""))
+    if plan.fps > chosen.fastest:
+        raise InvalidArgument("fps", f"at most {chosen.fastest} in a {name.upper()}", f"{float(plan.fps):g}")
+    if chosen.coded:
+        library()
+    return chosen
 
 
 def kind_of(path: Path) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FASTEST = 1000  # frames per second
+SLOWEST, FASTEST = 0.01, 1000  # frames per second; a GIF shows a frame for eleven minutes at most
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ Begin = Callable[[BinaryIO, int, int, Plan], Encoder]
 
 def planned(fps: object, recipe: Mapping[str, Any] | None, quality: object, bitrate: object, where: str) -> Plan:
     """A plan of checked values."""
-    rate = _number(fps, "fps", f"frames per second, above 0 and at most {FASTEST}")
-    if not 0 < rate <= FASTEST:
-        raise InvalidArgument("fps", f"frames per second, above 0 and at most {FASTEST}", repr(fps))
+    speeds = f"frames per second, {SLOWEST} to {FASTEST}"
+    rate = _number(fps, "fps", speeds)
+    if not SLOWEST <= rate <= FASTEST:
+        raise InvalidArgument("fps", speeds, repr(fps))
     if quality is not None and not 0 <= _number(quality, "quality", "0 to 10") <= 10:
         raise InvalidArgument("quality", "0 (small) to 10 (good)", repr(quality))
     if bitrate is not None and (not isinstance(bitrate, int) or isinstance(bitrate, bool) or bitrate < 1):

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from calotype.core.atomic import in_our_words
 from calotype.core.errors import CorruptFile, MissingFile
 from calotype.core.films.clips import CODECS, Joined, encoded, packed, unpacked
-from calotype.core.films.kinds import KINDS, kind_of
+from calotype.core.films.kinds import kind_of
 from calotype.core.films.plan import planned
 from calotype.core.films.sinks import numbered, pattern_of
 from calotype.core.films.writer import FilmWriter
@@ -84,7 +84,6 @@ class FilmOfClips(FilmWriter):
         reel: Reel | None = None,
     ) -> None:
         self.kind = kind_of(target) if isinstance(target, Path) else "y4m"
-        recipe = recipe if KINDS[self.kind].takes_recipe else None
         super().__init__(target, fps, recipe, kind=self.kind)
         self._plan, self._reel = planned(fps, recipe, None, None, self.where), reel
         try:
@@ -119,8 +118,12 @@ class FilmOfClips(FilmWriter):
             self._sink.flush()
 
 
+def pictures_of(path: Path) -> list[Path]:
+    """The pictures that are there of a film of that name, if it is one of pictures."""
+    return numbered(pattern_of(path)) if kind_of(path) == "png" else []
+
+
 def cleared(path: Path) -> None:
-    """Remove the pictures of a film that was stopped: they are written once more."""
-    if kind_of(path) == "png":
-        for picture in numbered(pattern_of(path)):
-            picture.unlink()
+    """Remove the pictures of a film that was stopped, and is written once more, or that gives way to another."""
+    for picture in pictures_of(path):
+        picture.unlink()
