@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from calotype import HeliosDMDScheduler, HeliosPipeline, HeliosPyramidPipeline, HeliosScheduler
-from calotype.core.errors import Cancelled, CorruptFile, InvalidArgument
+from calotype.core.errors import Cancelled, CorruptFile, InvalidArgument, Unready
 from calotype.generation.film import Chunk
 from calotype.generation.timeline_files import read_timeline
 from tests.tiny_helios import pipeline, schedulers, transformer
@@ -120,6 +120,24 @@ def test_an_interrupted_film_ends_with_the_chunk_at_work() -> None:
         return {}
 
     assert film(100, callback_on_step_end=stop).shape[1] == 33
+
+
+@pytest.mark.parametrize("last", [3, 4], ids=["within", "at the end of"])
+@pytest.mark.parametrize("every", [1, 5])
+def test_a_film_that_was_interrupted_goes_on_after_its_last_whole_chunk(last: int, every: int, tmp_path: Path) -> None:
+    steps, whole = 0, film(99, exact_frames=True)
+
+    def stop(pipe: Any, *told: Any) -> dict[str, Any]:
+        nonlocal steps
+        steps += 1
+        pipe._interrupt = steps == last
+        return {}
+
+    told = {"num_frames": 99, "exact_frames": True, "generator": source(), "callback_on_step_end": stop}
+    stream = base().stream("hello", state_file=tmp_path / "film.state", state_every=every, **SMALL, **told)
+    assert len([*stream]) == 2
+    rest = base().resume(tmp_path / "film.state").output.frames
+    assert np.array_equal(rest, whole[:, 33 * (last // 2) :])
 
 
 def test_films_in_one_call_are_those_made_alone() -> None:
@@ -326,6 +344,57 @@ def test_a_stopped_session_ends() -> None:
     assert [*session] == []
 
 
+def test_a_session_that_is_left_is_closed(tmp_path: Path) -> None:
+    pipe = HeliosPipeline(**base().components)
+    pipe.decode_ahead = True
+    with pipe.session("hello", generator=source(), state_file=tmp_path / "film.state", state_every=5, **SMALL) as film:
+        take(film, 2)
+        assert at_work() and not (tmp_path / "film.state").exists()
+    assert not at_work()
+    assert pipe.resume_session(tmp_path / "film.state").chunk == 2
+
+
+def test_a_session_that_is_stopped_within_a_step_is_closed_after_it() -> None:
+    pipe, taken = HeliosPipeline(**base().components), []
+    pipe.decode_ahead = True
+
+    def stop(*told: Any) -> dict[str, Any]:
+        taken.append(at_work())
+        if len(taken) == 3:
+            session.stop()
+        return {}
+
+    session = pipe.session("hello", generator=source(), callback_on_step_end=stop, **SMALL)
+    next(step for step in session.steps() if len(taken) == 3)
+    assert taken == [False, False, True] and not at_work()
+
+
+def at_work() -> bool:
+    """Whether something waits to be decoded."""
+    return any(thread.name.startswith("darkroom") for thread in threading.enumerate())
+
+
+def test_a_session_that_broke_says_so_and_goes_on_from_there() -> None:
+    steps = 0
+
+    def fail(*told: Any) -> dict[str, Any]:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise ZeroDivisionError
+        return {}
+
+    session = base().session("hello", generator=source(), callback_on_step_end=fail, **SMALL)
+    next(session)
+    with pytest.raises(ZeroDivisionError):
+        next(session)
+    for _ in range(2):
+        with pytest.raises(Unready, match=r"chunk 1: .*ZeroDivisionError.*seek\(1\) goes on"):
+            next(session)
+    session.seek(1)
+    assert np.array_equal(next(session).frames, film(66, exact_frames=True)[:, 33:])
+
+
 def test_only_so_many_chunks_are_remembered() -> None:
     session = base().session(prompt="hello", remember=1, generator=source(), **SMALL)
     take(session, 3)
@@ -377,6 +446,68 @@ def test_a_session_goes_on_from_its_state_file_with_what_was_told(tmp_path: Path
         3,
     )
     assert np.array_equal(next(again).frames, unbroken[2])
+
+
+@pytest.mark.parametrize("last", ["told", "sought", "stopped"])
+def test_a_state_file_says_what_was_told_last(last: str, tmp_path: Path) -> None:
+    file = tmp_path / "film.state"
+    session = base().session("hello", generator=source(), state_file=file, state_every=2, **SMALL)
+    take(session, 3)
+    if last == "told":
+        session.set_prompt("and cat", at=5, blend=1)
+    elif last == "sought":
+        session.seek(1)
+    else:
+        session.stop()
+    again = base().resume_session(file)
+    assert again.chunk == session.chunk
+    assert again.timeline.cuts == session.timeline.cuts
+
+
+def test_leaving_a_session_again_leaves_its_state_file_to_others(tmp_path: Path) -> None:
+    file = tmp_path / "film.state"
+    with base().session("hello", generator=source(), state_file=file, **SMALL) as session:
+        next(session)
+        session.stop()
+        next(base().resume_session(file))
+    assert base().resume_session(file).chunk == 2
+
+
+def test_before_the_first_chunk_a_session_is_saved_with_what_is_told_after_given_states(tmp_path: Path) -> None:
+    states = torch.randn(1, 16, 16, generator=source())
+    session = base().session(prompt_embeds=states, guidance_scale=1.0, generator=source(), **SMALL)
+    session.set_prompt("and cat", at=1, blend=1)
+    session.save(tmp_path / "film.state")
+    session.save(tmp_path / "copy.state")
+    first = take(session, 2)
+    for again in (base().resume_session(tmp_path / "film.state"), base().resume(tmp_path / "copy.state")):
+        assert all(np.array_equal(one, other) for one, other in zip(take(again, 2), first, strict=True))
+
+
+def test_a_session_of_a_timeline_in_a_file_goes_on_without_that_file(tmp_path: Path) -> None:
+    told, file = tmp_path / "told.csv", tmp_path / "film.state"
+    told.write_text("start,prompt,blend\n0,hello,\n0:02.8,and cat,1\n")
+    session = base().session(timeline=str(told), generator=source(), state_file=file, **SMALL)
+    next(session)
+    told.unlink()
+    assert base().resume_session(file).timeline.cuts == session.timeline.cuts
+
+
+def test_what_is_told_no_more_stands_in_no_bookmark(tmp_path: Path) -> None:
+    file = tmp_path / "film.state"
+    session = base().session("hello", generator=source(), state_file=file, **SMALL | {"num_inference_steps": 1})
+    sizes: list[int] = []
+    for word in "abcdef":
+        session.set_prompt(1000 * word, blend=2)
+        next(session)
+        sizes.append(file.stat().st_size)
+    assert len(set(sizes[1:])) == 1
+    session.set_prompt("hello", at=9)
+    chunks = [next(session) for _ in range(2)]
+    assert chunks[0].bookmark["timeline"][-1] is chunks[1].bookmark["timeline"][-1]
+    assert [cut.chunk for cut in chunks[1].bookmark["timeline"]] == [5, 9]
+    again = base().resume_session(file)
+    assert np.array_equal(next(again).frames, next(session).frames)
 
 
 def test_a_session_can_be_saved_between_chunks(tmp_path: Path) -> None:

@@ -230,6 +230,7 @@ def session(**arguments: Any) -> Any:
         ({"guidance_scale": NAN}, ["guidance_scale"]),
         ({"remember": -1}, ["remember"]),
         ({"remember": 1.5}, ["remember"]),
+        ({"state_every": 0}, ["state_every", "0"]),
         ({"generator": 0, "seeds": [1]}, ["seeds", "both"]),
         ({"nonsense": 1}, ["nonsense"]),
     ],

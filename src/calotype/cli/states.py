@@ -111,9 +111,9 @@ class Kept:
             self._file, self._bookmark = StateFile(pipe, self.path, call), begun
             self._beside, self._made = beside, made
 
-    def note(self, bookmark: Mapping[str, Any]) -> None:
-        """A step was taken."""
-        self._bookmark = bookmark
+    def note(self, bookmark: Mapping[str, Any] | None) -> None:
+        """A step was taken; if it is no place to go on from, that is still the one before."""
+        self._bookmark = bookmark or self._bookmark
         if time.monotonic() >= self._due:
             self._write()
 

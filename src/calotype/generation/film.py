@@ -37,7 +37,7 @@ class Chunk:
     frames: Any  # (film, frame, ...) as output_type says; with "latent" (film, channel, frame, height, width)
     latents: torch.Tensor  # (film, channel, frame, height, width)
     all_frames: int | None  # of the whole film; None where there is no end, or latents are handed out
-    bookmark: dict[str, Any]
+    bookmark: dict[str, Any] | None  # None after a chunk that was interrupted: the film goes on before it
 
 
 @dataclass(frozen=True)

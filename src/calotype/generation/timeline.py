@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from calotype.core.errors import InvalidArgument
 from calotype.generation.checks import check_texts, count
@@ -17,13 +16,18 @@ Texts = tuple[str, ...]
 LAST = 10**9  # the number of a chunk that no film reaches
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(NamedTuple):
     """From this chunk on another text is told, or one for each film; it comes in over ``blend`` chunks."""
 
     chunk: int
     texts: Texts  # none: the embeddings that the call was given
     blend: int = 1
+
+    def share(self, chunk: int) -> float:
+        """How far it has come in at a chunk: over three evenly, by nothing, by half, wholly; over one at once."""
+        if chunk < self.chunk:
+            return 0.0
+        return min(1.0, (chunk - self.chunk) / (self.blend - 1)) if self.blend > 1 else 1.0
 
 
 class Timeline:
@@ -51,20 +55,14 @@ class Timeline:
             self._cuts = other.cuts
 
     def heard(self, chunk: int) -> list[tuple[Texts, float]]:
-        """The texts that a chunk hears, oldest first, and how far each has taken over from those before it.
+        """The texts that a chunk hears, oldest first, and how far each has taken over from those before it."""
+        first, *later = self.since(chunk)
+        return [(first.texts, 1.0), *((cut.texts, share) for cut in later if (share := cut.share(chunk)))]
 
-        A text comes in evenly: over three chunks by nothing, by half, wholly; over one at once.
-        """
-        told: list[tuple[Texts, float]] = []
-        for cut in self._cuts:
-            if cut.chunk > chunk:
-                break
-            share = min(1.0, (chunk - cut.chunk) / (cut.blend - 1)) if cut.blend > 1 else 1.0
-            if share == 1 or not told:
-                told = [(cut.texts, 1.0)]
-            elif share:
-                told.append((cut.texts, share))
-        return told
+    def since(self, chunk: int) -> tuple[Cut, ...]:
+        """The cuts that are heard from a chunk on: none from before the last one that has wholly come in by then."""
+        cuts = self._cuts
+        return cuts[max((i for i, cut in enumerate(cuts) if cut.share(chunk) == 1), default=0) :]
 
     def plain(self) -> list[list[Any]]:
         """The cuts as plain data, for files."""

@@ -19,17 +19,24 @@ def bookmark(past: Past, script: Script, generator: Generators) -> dict[str, Any
         "latents": past.latents,
         "anchor": past.anchor,
         "given": past.given,
-        "timeline": script.timeline.plain(),
+        "timeline": script.timeline.since(past.chunks),
         "generators": [source.get_state() for source in sources(generator)],
     }
 
 
-def gone_on(begun: dict[str, Any], window: Window, script: Script, generator: Generators) -> Past:
-    """The past of a bookmark; the generators and the timeline are as they were."""
-    for source, state in zip(sources(generator), begun["generators"], strict=True):
-        source.set_state(state)
+def beginning(timeline: Timeline) -> dict[str, Any]:
+    """The place before the first chunk, for a film of which something is told by then."""
+    return {"walked": 0, "timeline": timeline.cuts}
+
+
+def gone_on(begun: dict[str, Any], window: Window, script: Script, generator: Generators) -> Past | None:
+    """The past of a bookmark, if there is any; the generators and the timeline are as they were."""
     if begun["timeline"] is not None:
         script.timeline.become(Timeline.of_plain(begun["timeline"]))
+    if begun["walked"] == 0:
+        return None
+    for source, state in zip(sources(generator), begun["generators"], strict=True):
+        source.set_state(state)
     return Past(window, begun["latents"], begun["anchor"], begun["walked"], begun["given"])
 
 

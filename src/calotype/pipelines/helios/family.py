@@ -172,13 +172,13 @@ class Helios(HeliosLoraLoaderMixin, DiffusionPipeline, Faster, Switches):
 
     # ------------------------------------------------------------------ directed while it is made
 
-    def session(self, remember: int = 64, **arguments: Any) -> Session:
+    def session(self, prompt: str | None = None, *, remember: int = 64, **arguments: Any) -> Session:
         """A film without end, unless ``num_frames`` says otherwise, whose prompt may change while it is made.
 
         The arguments are those of a call.
         """
         count(0, 1_000_000)("remember", remember)
-        return Session(self, arguments, remember)
+        return Session(self, {"prompt": prompt, **arguments}, remember)
 
     def resume_session(self, state_file: str | os.PathLike[str], remember: int = 64) -> Session:
         """The session that wrote this state file, after the last chunk that it made."""

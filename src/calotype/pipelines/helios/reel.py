@@ -44,10 +44,9 @@ def reel(
 ) -> Generator[Taken | Chunk, None, Any]:
     """Every chunk in turn, and the steps to it. Nothing is kept of a chunk but what the next ones will see of it."""
     begun, call.begun, known = call.begun, None, None
-    if begun is None:
+    past = gone_on(begun, film.window, script, generator) if begun else None
+    if past is None:
         past, known = begin(Past.blank(film.window, film.shape, call._execution_device), start, call.vae, generator)
-    else:
-        past = gone_on(begun, film.window, script, generator)
     reader, chunks, report = Reader(call), film.length.chunks, hearing(call, script, report)
     unheard = script.timeline.cuts[-1].chunk
     if chunks is not None and unheard >= chunks:
@@ -63,10 +62,10 @@ def reel(
             call.transformer.spread.agree(*seen.values(), noise, *texts.values(), *asked)
             reader.read(seen, past.window.indices)
             steps = denoised(reader, place, noise, plans, script, generator, report)
-            latents = yield from between(steps, darkroom)
+            latents, whole = yield from between(steps, darkroom)
             yield from darkroom.rest()  # no chunk is kept waiting for longer than the next one takes
             past = past.after(latents, film.late_anchor)
-            after = bookmark(past, script, generator)
+            after = bookmark(past, script, generator) if whole else None
             darkroom.put(partial(developed, call, film, place, latents, known, output_type, after))
             known = None
             yield from darkroom.ready()
@@ -95,7 +94,7 @@ def developed(
     latents: torch.Tensor,
     known: torch.Tensor | None,
     output_type: str,
-    after: dict[str, Any],  # the bookmark
+    after: dict[str, Any] | None,  # the bookmark
 ) -> Chunk:
     """A chunk with its frames; as latents with those before the first chunk, as the peer has it."""
     check_finite(f"latents of chunk {place} after denoising", latents)

@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from calotype.core.errors import InvalidArgument
+from calotype.core.errors import InvalidArgument, Unready
 from calotype.core.resuming import StateFile, reopen, with_source_of_noise
-from calotype.generation.checks import check_texts
+from calotype.generation.checks import check_texts, count
 from calotype.generation.film import Chunk, Taken
 from calotype.generation.timeline import BLEND, LAST, Cut, Timeline, chunk_of, cut_at, timeline_of
+from calotype.pipelines.helios.bookmarks import beginning
 
 Bookmark = dict[str, Any] | None  # of the beginning there is none
 
@@ -38,17 +39,23 @@ class Session(Iterator[Chunk]):
                 pipe.argument_rules[name](name, value)
         if arguments.get("seeds") is not None and arguments.get("generator") is None:
             arguments = {**arguments, "generator": [*arguments["seeds"]], "seeds": None}
+        state_file, every = arguments.get("state_file"), arguments.get("state_every")
+        self._every = pipe.state_every if every is None else every
+        count(1, LAST)("state_every", self._every)
         self._pipe, self._remember, self._turn = pipe, remember, Condition()
         self._arguments = with_source_of_noise({"generator": None, "num_frames": None, **arguments})
+        self._arguments.pop("state_file", None)  # the session writes it, not each stream
         self._sources = twins(self._arguments["generator"])  # as they are before the first chunk
         self._fps = float(arguments.get("fps", pipe.beside_signature["fps"]))
         self.timeline = timeline or self._timeline(arguments)
-        if begun is not None and timeline is None:  # of a file: it knows what was told since
-            self.timeline = Timeline.of_plain(begun["timeline"])
-        self._paused = self._stopped = False
+        if arguments.get("timeline") is not None:
+            self._arguments |= {"prompt": self.timeline.cuts[0].texts[0], "timeline": None}
+        self._paused = self._stopped = self._working = self._unwritten = False
+        self._fault = ""  # the error that broke the chunk at work
         self._bookmarks: OrderedDict[int, Bookmark] = OrderedDict()
         self._wanted: int | None = None  # the chunk to go back to
         self._begin(begun)
+        self._file = None if state_file is None else self._file_at(state_file)
 
     # ------------------------------------------------------------------ watching
 
@@ -64,21 +71,17 @@ class Session(Iterator[Chunk]):
             with self._turn:
                 self._turn.wait_for(lambda: self._stopped or not self._paused)
                 if self._stopped:
-                    self._stream.cancel()
                     return
                 if self._wanted is not None:
                     self._stream.cancel()
                     self._begin(self._bookmarks[self._wanted])
-                self._underway = True
-            told = next(self._steps, None)
+                if self._fault:
+                    broken = f"one that broke with {self._fault}"
+                    raise Unready(f"chunk {self._place}", "one that was made", broken, f"seek({self._place}) goes on.")
+                self._underway = self._working = True
+            told = self._step()
             if told is None:
                 return
-            with self._turn:
-                if isinstance(told, Chunk):
-                    self._note(told.bookmark)
-                else:  # after the last step the next chunk may begin before this one is handed out
-                    ended = told.index + 1 == told.total
-                    self._seen = told.chunk + (ended and self._stream.pipe.works_ahead)
             yield told
 
     @property
@@ -114,6 +117,7 @@ class Session(Iterator[Chunk]):
             cut = cut_at(chunk, text, blend, "", "text")
             self._check_cut(cut)
             self.timeline.add(cut)
+            self._write_anew()
             return chunk
 
     def pause(self) -> None:
@@ -132,27 +136,26 @@ class Session(Iterator[Chunk]):
         with self._turn:
             self._stopped = True
             self._turn.notify_all()
+            if not self._working:
+                self._close()
 
     def seek(self, chunk: int) -> None:
         """Go back: the next chunk is this one. The timeline stays; what is told anew from there on is a new film."""
         with self._turn:
             self._wanted = self._remembered(chunk)
+            self._write_anew()
 
     def branch(self, chunk: int | None = None) -> Session:
         """Another session that goes its own way from a chunk, the next one if none is named. Both share the model."""
         with self._turn:
             begun = self._bookmarks[self._remembered(self.chunk if chunk is None else chunk)]
             timeline = Timeline(self.timeline.cuts)
-        arguments = {name: value for name, value in self._arguments.items() if name != "state_file"}
-        return Session(self._pipe, arguments | {"generator": twins(self._sources)}, self._remember, begun, timeline)
+        return Session(self._pipe, self._told(), self._remember, begun, timeline)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the place before the next chunk to a file, from which ``resume_session`` goes on."""
         with self._turn:
-            begun = self._bookmarks[self.chunk]
-            begun = begun and {**begun, "timeline": self.timeline.plain()}
-            kept = {name: value for name, value in self._told().items() if name != "state_file"}
-        StateFile(self._pipe, path, kept).write(begun)
+            self._file_at(path).write(self._here())
 
     def __enter__(self) -> Session:
         return self
@@ -176,16 +179,8 @@ class Session(Iterator[Chunk]):
         return Timeline([Cut(0, () if prompt is None else (*check_texts("prompt", prompt),))])
 
     def _told(self) -> dict[str, Any]:
-        """The arguments of the call, with generators and a timeline that it may change."""
-        told = {**self._arguments, "generator": twins(self._sources)}
-        cuts = self.timeline.cuts
-        if cuts[0].texts:
-            told |= {
-                "prompt": None,
-                "prompt_embeds": None,
-                "timeline": [(f"chunk {cut.chunk}", cut.texts[0], cut.blend) for cut in cuts],
-            }
-        return told
+        """The arguments of the call, with generators that it may change."""
+        return {**self._arguments, "generator": twins(self._sources)}
 
     def _begin(self, begun: Bookmark) -> None:
         """Stand after a bookmark, or before the first chunk."""
@@ -193,7 +188,60 @@ class Session(Iterator[Chunk]):
         self._stream = self._pipe.stream(**self._told(), begun=begun)
         self._stream.pipe._timeline = self.timeline  # the very one, which others change
         self._steps, self._wanted, self._seen = self._stream.steps(), None, -1  # the last chunk seen to begin
+        self._fault = ""
         self._note(begun)
+
+    def _step(self) -> Taken | Chunk | None:
+        """Take a step; where none is left, or it fails, or the session was stopped, the stream is closed."""
+        told = None
+        try:
+            told = next(self._steps, None)
+        except BaseException as fault:
+            self._fault = type(fault).__name__
+            raise
+        finally:
+            with self._turn:
+                self._working = False
+                if isinstance(told, Chunk):
+                    self._made(told)
+                elif told:  # after its last step the next chunk may begin before this one is handed out
+                    ended = told.index + 1 == told.total
+                    self._seen = told.chunk + (ended and self._stream.pipe.works_ahead)
+                if told is None or self._stopped:
+                    self._close()
+        return told
+
+    def _made(self, chunk: Chunk) -> None:
+        """A chunk is finished, unless it was interrupted."""
+        if chunk.bookmark:
+            self._note(chunk.bookmark)
+            self._unwritten = True
+            if self._place % self._every == 0:
+                self._write()
+
+    def _close(self) -> None:
+        """Nothing is at work: let go of the model, and have the last word in the state file."""
+        self._stream.cancel()
+        self._write()
+
+    def _write_anew(self) -> None:
+        """Something was told: the state file says it."""
+        self._unwritten = True
+        self._write()
+
+    def _write(self) -> None:
+        """Bring the state file up to date, if there is one and it is not."""
+        if self._file and self._unwritten:
+            self._file.write(self._here())
+            self._unwritten = False
+
+    def _file_at(self, path: str | os.PathLike[str]) -> StateFile:
+        return StateFile(self._pipe, path, self._told())
+
+    def _here(self) -> dict[str, Any]:
+        """The place before the next chunk, and what is heard from there on."""
+        begun = self._bookmarks[self.chunk]
+        return {**begun, "timeline": self.timeline.since(self.chunk)} if begun else beginning(self.timeline)
 
     def _note(self, bookmark: Bookmark) -> None:
         """Stand here; the oldest place is forgotten."""
@@ -233,4 +281,6 @@ def twins(generator: Any) -> Any:
 def resumed(pipe: Any, state_file: str | os.PathLike[str], remember: int) -> Session:
     """The session of a state file, after its last chunk."""
     arguments, begun = reopen(pipe, state_file)
-    return Session(pipe, arguments | {"state_file": state_file}, remember, begun)
+    timeline = Timeline.of_plain(begun["timeline"]) if begun else None  # it knows what was told since
+    begun = begun if begun and begun["walked"] else None
+    return Session(pipe, arguments | {"state_file": state_file}, remember, begun, timeline)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from itertools import chain
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
 
 from calotype.generation.film import Chunk, Taken
 from calotype.generation.loop import Report, denoise
-from calotype.generation.state import Start, State, Step, Told
+from calotype.generation.state import Start, State, Told
 from calotype.ops.random import Generators
 from calotype.pipelines.helios.darkroom import Darkroom
 from calotype.pipelines.helios.script import Script
@@ -26,8 +25,8 @@ def denoised(
     script: Script,
     generator: Generators,
     report: Report | None,
-) -> Generator[Taken, None, torch.Tensor]:
-    """One chunk from noise, stage by stage."""
+) -> Generator[Taken, None, tuple[torch.Tensor, bool]]:
+    """One chunk from noise, stage by stage; and whether it came to its end, as one that is interrupted does not."""
     call, walked = reader.call, 0
     total = sum(stage.count(call.scheduler) for stage in stages)
     for stage in stages:
@@ -35,36 +34,24 @@ def denoised(
         call._num_timesteps = len(timesteps)
         start = Start(stage.enter(latents, generator), timesteps)
         told, shot = Told(script.at(place), len(latents), latents.dtype), Shot(reader, stage.idle)
-        steps = denoise(shot, start, told, guide=call.guide, generator=generator, on_step=report)
-        latents = yield from taken(steps, place, walked, total)
-        walked += len(timesteps)
-    return latents
-
-
-def taken(
-    steps: Generator[Step, None, torch.Tensor], place: int, walked: int, total: int
-) -> Generator[Taken, None, torch.Tensor]:
-    """The steps of a stage as steps of their chunk."""
-    return (yield from telling(steps, lambda step: [Taken(place, walked + step.index, total, step)]))
+        latents = start.latents
+        for step in denoise(shot, start, told, guide=call.guide, generator=generator, on_step=report):
+            yield Taken(place, walked, total, step)
+            latents, walked = step.latents, walked + 1
+    return latents, walked == total
 
 
 def between(
-    steps: Generator[Taken, None, torch.Tensor], darkroom: Darkroom
-) -> Generator[Taken | Chunk, None, torch.Tensor]:
-    """The steps of a chunk, and between them the chunks before it whose frames are ready."""
-    return (yield from telling(steps, lambda step: chain([step], darkroom.ready())))
-
-
-def telling(
-    steps: Generator[Any, None, torch.Tensor], tell: Callable[[Any], Iterable[Any]]
-) -> Generator[Any, None, torch.Tensor]:
-    """What is told of each step, as it is taken; returns what the steps return."""
+    steps: Generator[Taken, None, tuple[torch.Tensor, bool]], darkroom: Darkroom
+) -> Generator[Taken | Chunk, None, tuple[torch.Tensor, bool]]:
+    """The steps of a chunk, and between them the chunks before it whose frames are ready; returns what they return."""
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return end.value
-        yield from tell(step)
+        yield step
+        yield from darkroom.ready()
 
 
 def hearing(call: Any, script: Script, report: Report | None) -> Report | None:
