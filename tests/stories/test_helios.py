@@ -518,6 +518,39 @@ def test_a_session_can_be_saved_between_chunks(tmp_path: Path) -> None:
     assert np.array_equal(next(base().resume_session(tmp_path / "film.state")).frames, next(session).frames)
 
 
+@pytest.mark.parametrize("changed", ["guidance_scale", "prompt_embeds", "negative_prompt_embeds"])
+def test_what_a_callback_changed_stays_changed_when_the_film_goes_on(changed: str, tmp_path: Path) -> None:
+    taken = 0
+
+    def change(pipe: Any, step: int, t: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        if taken == 1 and changed == "guidance_scale":
+            pipe._guidance_scale = 1.0
+        return {changed: -tensors[changed]} if taken == 1 and changed in tensors else tensors
+
+    told = {"timeline": [(0, "hello"), ("chunk 2", "and cat", 1)], "callback_on_step_end": change, **SMALL}
+    told["callback_on_step_end_tensor_inputs"] = ["prompt_embeds", "negative_prompt_embeds"]
+    session = base().session(generator=source(), **told)
+    made = []
+    for chunk in range(3):
+        made.append(next(session).frames)
+        session.save(tmp_path / f"{chunk}.state")
+    made.append(next(session).frames)
+    assert not np.array_equal(made[1], film(66)[:, 33:])
+    for chunk in range(3):
+        assert np.array_equal(next(base().resume(tmp_path / f"{chunk}.state")).frames, made[chunk + 1])
+        session.seek(chunk + 1)
+        assert np.array_equal(next(session).frames, made[chunk + 1])
+
+
+def test_what_is_asked_anew_of_a_film_that_goes_on_is_heard(tmp_path: Path) -> None:
+    session = base().session("hello", generator=source(), state_file=tmp_path / "film.state", **SMALL)
+    next(session)
+    other = next(base().resume(tmp_path / "film.state", guidance_scale=1.0)).frames
+    assert not np.array_equal(other, next(session).frames)
+
+
 def test_the_state_of_a_film_is_small_however_long_it_is(tmp_path: Path) -> None:
     file = tmp_path / "film.state"
     chunks = base().stream("hello", num_frames=130, generator=source(), state_file=file, **SMALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 import calotype
 from calotype.core.errors import CalotypeError, InvalidArgument, MissingFile, NotFinite, UnknownArgument, WriteError
+from calotype.core.resuming import StateFile, reopen
 from tests.tiny_helios import SHORT, pipeline, text_encoder, transformer, vae
 
 NAN, INF = float("nan"), float("inf")
@@ -274,6 +276,56 @@ def test_a_chunk_that_is_not_remembered_is_refused(chunk: Any) -> None:
     if chunk is not None:  # the next one
         with pytest.raises(InvalidArgument, match="chunk"):
             directed.branch(chunk)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"given": None}, ["given", "True or False"]),
+        ({"walked": None}, ["walked", "none"]),
+        ({"walked": -1}, ["walked", "-1"]),
+        ({"walked": "1"}, ["walked", "str"]),
+        ({"timeline": None}, ["timeline", "none"]),
+        *[({"timeline": cuts}, ["timeline"]) for cuts in ((), (1,), ((0, ("a",)),), ((-1, ("a",), 1),), ((0, (3,), 1),), ((0, ("a",), 0),))],
+        ({"latents": full(1, 4, 19, 4, 2)}, ["latents", "(1, 4, 19, 2, 2)", "(1, 4, 19, 4, 2)"]),
+        ({"anchor": full(1, 4, 2, 2)}, ["anchor", "(1, 4, 1, 2, 2)"]),
+        ({"generators": []}, ["generators", "1", "0"]),
+        ({"generators": [full(3)]}, ["generators", "others"]),
+        ({"settings": {"guidance_scale": "7"}}, ["guidance_scale", "'7'"]),
+        ({"settings": None}, ["settings", "none"]),
+        ({"replaced": {"prompt_embeds": full(1, 7, 15)}}, ["prompt_embeds", "16", "15"]),
+        ({"replaced": {"prompt_embeds": 3}}, ["prompt_embeds", "int"]),
+    ],
+)  # fmt: skip
+def test_a_bookmark_that_was_changed_is_refused(
+    changes: dict[str, Any], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, file = base(), tmp_path / "film.state"
+    pipe.session("hello", generator=0, **SHORT[BASE]).save(file)
+    arguments, begun = reopen(pipe, file)
+    begun |= whole_bookmark() | changes
+    StateFile(pipe, file, arguments).write({name: value for name, value in begun.items() if value is not None})
+    asleep(pipe, monkeypatch)
+    for resume in (pipe.resume, pipe.resume_session):
+        with pytest.raises(InvalidArgument) as caught:
+            next(resume(file))
+        assert [word for word in ("bookmark", *words) if word not in str(caught.value)] == []
+
+
+def test_a_film_does_not_go_on_at_another_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, file = base(), tmp_path / "film.state"
+    StateFile(pipe, file, {"prompt": "hello", "generator": 0, **SHORT[BASE]}).write(whole_bookmark())
+    asleep(pipe, monkeypatch)
+    with pytest.raises(
+        InvalidArgument, match=r"latents: expected shape \(1, 4, 19, 4, 2\), found shape \(1, 4, 19, 2, 2\)"
+    ):
+        next(pipe.resume(file, height=32))
+
+
+@cache
+def whole_bookmark() -> dict[str, Any]:
+    """The bookmark of a chunk."""
+    return next(session()).bookmark
 
 
 def test_words_cannot_come_in_over_states_of_another_length() -> None:

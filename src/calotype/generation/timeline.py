@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -69,8 +69,17 @@ class Timeline:
         return [[cut.chunk, [*cut.texts], cut.blend] for cut in self._cuts]
 
     @classmethod
-    def of_plain(cls, plain: Sequence[Sequence[Any]]) -> Timeline:
-        return cls(Cut(chunk, tuple(texts), blend) for chunk, texts, blend in plain)
+    def of_plain(cls, plain: Any) -> Timeline:
+        """The timeline of cuts that may be from a file that somebody changed."""
+        cuts = plain if isinstance(plain, (list, tuple)) else ()
+        if not cuts or not all(isinstance(cut, (list, tuple)) and len(cut) == 3 for cut in cuts):
+            raise InvalidArgument("bookmark: timeline", "cuts of a chunk, texts and a blend", _short(plain))
+        for chunk, texts, blend in cuts:
+            count(0, LAST)("bookmark: timeline: chunk", chunk)
+            count(1, LAST)("bookmark: timeline: blend", blend)
+            if texts:
+                check_texts("bookmark: timeline: texts", texts)
+        return cls(Cut(chunk, tuple(texts), blend) for chunk, texts, blend in cuts)
 
 
 def timeline_of(entries: Any, seconds: float) -> Timeline:

@@ -18,7 +18,7 @@ from calotype.ops.pyramid import halved
 from calotype.ops.random import Generators, randn_tensor
 from calotype.pipelines.helios.asked import Film
 from calotype.pipelines.helios.beginning import Beginning, begin
-from calotype.pipelines.helios.bookmarks import bookmark, gone_on
+from calotype.pipelines.helios.bookmarks import bookmark, gone_on, settings
 from calotype.pipelines.helios.darkroom import Darkroom
 from calotype.pipelines.helios.output import HeliosPipelineOutput
 from calotype.pipelines.helios.past import Past
@@ -44,7 +44,8 @@ def reel(
 ) -> Generator[Taken | Chunk, None, Any]:
     """Every chunk in turn, and the steps to it. Nothing is kept of a chunk but what the next ones will see of it."""
     begun, call.begun, known = call.begun, None, None
-    past = gone_on(begun, film.window, script, generator) if begun else None
+    asked = settings(call)
+    past = gone_on(begun, call, film, script, generator) if begun else None
     if past is None:
         past, known = begin(Past.blank(film.window, film.shape, call._execution_device), start, call.vae, generator)
     reader, chunks, report = Reader(call), film.length.chunks, hearing(call, script, report)
@@ -65,7 +66,7 @@ def reel(
             latents, whole = yield from between(steps, darkroom)
             yield from darkroom.rest()  # no chunk is kept waiting for longer than the next one takes
             past = past.after(latents, film.late_anchor)
-            after = bookmark(past, script, generator) if whole else None
+            after = bookmark(call, asked, past, script, generator) if whole else None
             darkroom.put(partial(developed, call, film, place, latents, known, output_type, after))
             known = None
             yield from darkroom.ready()

@@ -26,6 +26,7 @@ class Script:
     ) -> None:
         self.timeline = timeline
         self.against: torch.Tensor | None = None
+        self.replaced: dict[str, torch.Tensor] = {}  # by a callback, and heard still
         self._read, self._given, self._read_against = read, given, against
         self._known: dict[Texts, torch.Tensor] = {}
         self._heard: list[tuple[Texts, float]] = []
@@ -40,6 +41,7 @@ class Script:
             for texts, share in heard[1:]:
                 embeds = embeds.lerp(self._known[texts], share)
             self._embeds, self._heard = embeds, heard
+            self.replaced.pop("prompt_embeds", None)
         if self._read_against is not None:
             self.against, self._read_against = self._read_against(), None
         against = {} if self.against is None else {"negative_prompt_embeds": self.against}
@@ -47,8 +49,17 @@ class Script:
 
     def hear(self, changed: dict[str, torch.Tensor]) -> None:
         """A callback put other states in: they hold until the timeline says something new."""
+        told = {"prompt_embeds": self._embeds, "negative_prompt_embeds": self.against}
+        self.replaced |= {name: changed[name] for name in told if changed.get(name, told[name]) is not told[name]}
         self._embeds = changed.get("prompt_embeds", self._embeds)
         self.against = changed.get("negative_prompt_embeds", self.against)
+
+    def go_on(self, chunk: int, replaced: dict[str, torch.Tensor]) -> None:
+        """Be where a callback had put these in by the end of a chunk."""
+        self.replaced = {**replaced}
+        self._embeds, self._heard = replaced.get("prompt_embeds"), self.timeline.heard(chunk)
+        if "negative_prompt_embeds" in replaced:
+            self.against, self._read_against = replaced["negative_prompt_embeds"], None
 
     def _states(self, texts: Texts) -> torch.Tensor:
         if not texts and self._given is not None:

@@ -15,7 +15,7 @@ from calotype.core.resuming import StateFile, reopen, with_source_of_noise
 from calotype.generation.checks import check_texts, count
 from calotype.generation.film import Chunk, Taken
 from calotype.generation.timeline import BLEND, LAST, Cut, Timeline, chunk_of, cut_at, timeline_of
-from calotype.pipelines.helios.bookmarks import beginning
+from calotype.pipelines.helios.bookmarks import beginning, check_bookmark
 
 Bookmark = dict[str, Any] | None  # of the beginning there is none
 
@@ -239,9 +239,9 @@ class Session(Iterator[Chunk]):
         return StateFile(self._pipe, path, self._told())
 
     def _here(self) -> dict[str, Any]:
-        """The place before the next chunk, and what is heard from there on."""
+        """The place before the next chunk, what was heard last, and what is heard from there on."""
         begun = self._bookmarks[self.chunk]
-        return {**begun, "timeline": self.timeline.since(self.chunk)} if begun else beginning(self.timeline)
+        return {**begun, "timeline": self.timeline.since(self.chunk - 1)} if begun else beginning(self.timeline)
 
     def _note(self, bookmark: Bookmark) -> None:
         """Stand here; the oldest place is forgotten."""
@@ -281,6 +281,9 @@ def twins(generator: Any) -> Any:
 def resumed(pipe: Any, state_file: str | os.PathLike[str], remember: int) -> Session:
     """The session of a state file, after its last chunk."""
     arguments, begun = reopen(pipe, state_file)
-    timeline = Timeline.of_plain(begun["timeline"]) if begun else None  # it knows what was told since
-    begun = begun if begun and begun["walked"] else None
-    return Session(pipe, arguments | {"state_file": state_file}, remember, begun, timeline)
+    arguments |= {"state_file": state_file}
+    if begun is None:
+        return Session(pipe, arguments, remember)
+    check_bookmark(begun)
+    timeline = Timeline.of_plain(begun["timeline"])  # it knows what was told since
+    return Session(pipe, arguments, remember, begun if begun["walked"] else None, timeline)
