@@ -59,8 +59,8 @@ def reel(
             noise = small(film, first if place == 0 and first is not None else drawn(call, film, generator))
             texts = script.at(place)  # encoded before the transformer comes to the device
             seen, plans = past.pieces(call.transformer.dtype), stages(place)
-            asked = [film, plans, call.guidance_scale, call.attention_kwargs]
-            call.transformer.spread.agree(*seen.values(), noise, *texts.values(), *asked)
+            made_of = [*seen.values(), noise, *texts.values(), film, plans, *settings(call).values()]
+            call.transformer.spread.agree(*made_of)
             reader.read(seen, past.window.indices)
             steps = denoised(reader, place, noise, plans, script, generator, report)
             latents, whole = yield from between(steps, darkroom)
