@@ -576,16 +576,17 @@ GIVEN = {
 }
 
 
+@pytest.mark.parametrize("way", ["stream", "session"])
 @pytest.mark.parametrize("name", GIVEN)
-def test_the_state_of_a_film_is_as_small_whatever_it_begins_with(name: str, tmp_path: Path) -> None:
+def test_the_state_of_a_film_is_as_small_whatever_it_begins_with(name: str, way: str, tmp_path: Path) -> None:
     arguments = {"prompt": "hello", "num_frames": 66, "generator": 0, **SMALL}
     plain, file, copy = tmp_path / "plain.state", tmp_path / "film.state", tmp_path / "copy"
-    next(base().stream(**arguments, state_file=plain))
-    stream = base().stream(**arguments, **{name: GIVEN[name]}, state_file=file)
-    next(stream)
+    next(getattr(base(), way)(**arguments, state_file=plain))
+    going = getattr(base(), way)(**arguments, **{name: GIVEN[name]}, state_file=file)
+    next(going)
     assert abs(file.stat().st_size - plain.stat().st_size) < 64
     shutil.copy(file, copy)
-    assert np.array_equal(next(base().resume(copy)).frames, next(stream).frames)
+    assert np.array_equal(next(base().resume(copy)).frames, next(going).frames)
 
 
 def test_a_session_is_saved_with_what_it_begins_with(tmp_path: Path) -> None:

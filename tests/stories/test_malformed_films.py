@@ -235,6 +235,7 @@ def session(**arguments: Any) -> Any:
         ({"state_every": 0}, ["state_every", "0"]),
         ({"generator": 0, "seeds": [1]}, ["seeds", "both"]),
         ({"nonsense": 1}, ["nonsense"]),
+        ({"state_file": "."}, [".: could not be written", "directory"]),
     ],
     ids=lambda value: ",".join(map(str, value)),
 )

@@ -47,8 +47,7 @@ class Keeper:
             raise InvalidArgument("state_every", "a whole number of steps, at least 1", repr(every))
         check_writable(path)
         self.path, self.every = path, every
-        instead = {name: keep(arguments[name]) for name, keep in pipe.kept_as.items() if name in arguments}
-        self._file = StateFile(pipe, path, {**arguments, **instead})
+        self._file = StateFile(pipe, path, beside_bookmark(pipe, arguments))
         self._bookmark: dict[str, Any] | None = None
         self._written = 0
 
@@ -66,6 +65,11 @@ class Keeper:
             return
         self._file.write(self._bookmark)
         self._written = self._bookmark["walked"]
+
+
+def beside_bookmark(pipe: DiffusionPipeline, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without what a bookmark makes needless."""
+    return {**arguments, **{name: keep(arguments[name]) for name, keep in pipe.kept_as.items() if name in arguments}}
 
 
 def identity(pipe: DiffusionPipeline) -> dict[str, Any]:

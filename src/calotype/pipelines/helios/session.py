@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from calotype.core.atomic import check_writable
 from calotype.core.errors import InvalidArgument, Unready
-from calotype.core.resuming import StateFile, reopen, with_source_of_noise
+from calotype.core.resuming import StateFile, beside_bookmark, reopen, with_source_of_noise
 from calotype.generation.checks import check_texts, count
 from calotype.generation.film import Chunk, Taken
 from calotype.generation.timeline import BLEND, LAST, Cut, Timeline, chunk_of, cut_at, timeline_of
@@ -55,7 +56,9 @@ class Session(Iterator[Chunk]):
         self._bookmarks: OrderedDict[int, Bookmark] = OrderedDict()
         self._wanted: int | None = None  # the chunk to go back to
         self._begin(begun)
-        self._file = None if state_file is None else self._file_at(state_file)
+        self._state_file = state_file
+        if state_file is not None:
+            check_writable(state_file)
 
     # ------------------------------------------------------------------ watching
 
@@ -155,7 +158,7 @@ class Session(Iterator[Chunk]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the place before the next chunk to a file, from which ``resume_session`` goes on."""
         with self._turn:
-            self._file_at(path).write(self._here())
+            self._write_to(path)
 
     def __enter__(self) -> Session:
         return self
@@ -231,12 +234,14 @@ class Session(Iterator[Chunk]):
 
     def _write(self) -> None:
         """Bring the state file up to date, if there is one and it is not."""
-        if self._file and self._unwritten:
-            self._file.write(self._here())
+        if self._state_file is not None and self._unwritten:
+            self._write_to(self._state_file)
             self._unwritten = False
 
-    def _file_at(self, path: str | os.PathLike[str]) -> StateFile:
-        return StateFile(self._pipe, path, self._told())
+    def _write_to(self, path: str | os.PathLike[str]) -> None:
+        told = self._told()
+        kept = beside_bookmark(self._pipe, told) if self._bookmarks[self.chunk] else told
+        StateFile(self._pipe, path, kept).write(self._here())
 
     def _here(self) -> dict[str, Any]:
         """The place before the next chunk, what was heard last, and what is heard from there on."""
