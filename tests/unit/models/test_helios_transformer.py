@@ -145,6 +145,8 @@ class OneOfTwo:
         self.meet.wait()
         return found
 
+    def agree(self, *facts: Any) -> None: ...
+
     def part(self, tokens: Tensor) -> Tensor:
         return tokens[:, self.rank :: 2]
 
