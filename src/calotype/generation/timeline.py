@@ -64,10 +64,6 @@ class Timeline:
         cuts = self._cuts
         return cuts[max((i for i, cut in enumerate(cuts) if cut.share(chunk) == 1), default=0) :]
 
-    def plain(self) -> list[list[Any]]:
-        """The cuts as plain data, for files."""
-        return [[cut.chunk, [*cut.texts], cut.blend] for cut in self._cuts]
-
     @classmethod
     def of_plain(cls, plain: Any) -> Timeline:
         """The timeline of cuts that may be from a file that somebody changed."""

@@ -40,9 +40,11 @@ class Session(Iterator[Chunk]):
                 pipe.argument_rules[name](name, value)
         if arguments.get("seeds") is not None and arguments.get("generator") is None:
             arguments = {**arguments, "generator": [*arguments["seeds"]], "seeds": None}
-        state_file, every = arguments.get("state_file"), arguments.get("state_every")
+        self._state_file, every = arguments.get("state_file"), arguments.get("state_every")
         self._every = pipe.state_every if every is None else every
         count(1, LAST)("state_every", self._every)
+        if self._state_file is not None:
+            check_writable(self._state_file)
         self._pipe, self._remember, self._turn = pipe, remember, Condition()
         self._arguments = with_source_of_noise({"generator": None, "num_frames": None, **arguments})
         self._arguments.pop("state_file", None)  # the session writes it, not each stream
@@ -56,9 +58,6 @@ class Session(Iterator[Chunk]):
         self._bookmarks: OrderedDict[int, Bookmark] = OrderedDict()
         self._wanted: int | None = None  # the chunk to go back to
         self._begin(begun)
-        self._state_file = state_file
-        if state_file is not None:
-            check_writable(state_file)
 
     # ------------------------------------------------------------------ watching
 
