@@ -60,11 +60,18 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def newest() -> dict[str, Any]:
+    """The newest record, and older answers of the same machine and versions to what it was not asked."""
+    found = sorted((json.loads(path.read_text()) for path in RECORDS.glob("*.json")), key=lambda record: record["date"])
+    same = [record for record in found if record["machine"] == found[-1]["machine"]]
+    answers = {name: answer for record in same for name, answer in record["answers"].items()}
+    return found[-1] | {"date": " to ".join(sorted({same[0]["date"], same[-1]["date"]})), "answers": answers}
+
+
 def renew_readme() -> None:
-    """Put the newest record's table between the README's two markers."""
-    newest = max(RECORDS.glob("*.json"), key=lambda path: json.loads(path.read_text())["date"])
+    """Put the table of the newest answers between the README's two markers."""
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    shown = table(json.loads(newest.read_text()))
+    shown = table(newest())
     README.write_text(f"{before}{BEGIN}\n{shown}\n{END}{after}", encoding="utf-8")

@@ -54,6 +54,16 @@ def test_a_goal_is_met_or_missed(goal: Goal, met: bool):
     assert Answer("seconds", "s", "peer", [3.0], [2.0], goal.times, goal.plus).met is met
 
 
+def test_the_newest_answers_of_one_machine_stand_side_by_side(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(records, "RECORDS", tmp_path)
+    here, elsewhere = {"cpu": "mine", "torch": "2"}, {"cpu": "yours", "torch": "2"}
+    told = [("2026-01-03", here, {"a": 3}), ("2026-01-01", here, {"a": 1, "b": 1}), ("2026-01-02", elsewhere, {"c": 2})]
+    for date, machine, answers in told:
+        (tmp_path / f"{date}.json").write_text(json.dumps({"date": date, "machine": machine, "answers": answers}))
+    shown = {"date": "2026-01-01 to 2026-01-03", "machine": here, "answers": {"a": 3, "b": 1}}
+    assert records.newest() == shown
+
+
 def test_the_newest_record_becomes_the_readmes_table(tmp_path: Path, monkeypatch):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{records.BEGIN}\nold\n{records.END}\nafter\n")

@@ -8,7 +8,9 @@ import torch
 
 from calotype import AutoencoderKLWan, HeliosPipeline, HeliosPyramidPipeline
 from calotype.ops.pyramid import doubled
+from calotype.pipelines.helios.past import Past
 from calotype.schedulers import HeliosDMDScheduler
+from calotype.schedulers.helios_stages import Stage
 from training import film_exams, listening, reels
 from training.films import CHUNK, film
 from training.recipes import helios, helios_distilled, wan, wan_decoder
@@ -119,3 +121,42 @@ def test_the_last_stage_ends_with_the_picture():
     begin, _ = helios_distilled.leg(scheduler.stages, 0, clean, noise)
     assert begin.shape[-2:] == (2, 2)
     assert torch.equal(helios_distilled.leg(scheduler.stages, 2, clean, noise)[1], clean)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_who_ends_each_stage_where_it_should_begins_the_next_where_it_should(place: int):
+    climb, _ = climbing(Sure)
+    assert climb.astray(place).abs().max() < 0.01
+
+
+def test_who_stays_where_a_stage_begins_is_as_far_astray_as_the_next_one_sees_of_the_way():
+    climb, (clean, noise) = climbing(Idle)
+    first, second = climb.stages[:2]
+    begin, end = helios_distilled.leg(climb.stages, 0, clean, noise)
+    seen = (1 - second.start) / (1 - first.end)
+    assert torch.allclose(climb.astray(1), seen * doubled(begin - end))
+
+
+class Sure(helios_distilled.Climb):
+    """Knows the way."""
+
+    def said(self, stage: Stage, on_it: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        begin, end = helios_distilled.leg(
+            self.stages, self.stages.index(stage), self.batch["latents"], self.batch["noise"]
+        )
+        return begin - end
+
+
+class Idle(helios_distilled.Climb):
+    """Does not move."""
+
+    def said(self, stage: Stage, on_it: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(on_it)
+
+
+def climbing(kind: type[helios_distilled.Climb]) -> tuple[helios_distilled.Climb, torch.Tensor]:
+    """A student of this kind, and the pictures and the noise between which it climbs."""
+    pair = torch.randn(2, 1, 16, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    batch = {"latents": pair[0], "noise": pair[1]}
+    nothing = Past.blank(helios.WINDOW, (1, 16, 3, 16, 16), torch.device("cpu"))
+    return kind(torch.nn.Identity(), HeliosDMDScheduler().stages, batch, nothing), pair

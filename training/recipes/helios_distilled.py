@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from calotype import HeliosPipeline, HeliosPyramidPipeline
 from calotype.core.digests import sha256_of
 from calotype.models.t5_tokenizer import T5TokenizerFast
 from calotype.ops.pyramid import doubled, halved
+from calotype.pipelines.helios.past import Past
 from calotype.schedulers import HeliosDMDScheduler
 from calotype.schedulers.helios_stages import TOP, Stage
 from training.film_words import read
@@ -33,6 +35,7 @@ SHARE = 0.1  # of the whole time
 PLAN = Plan(steps=20_000, batch=24, learning_rate=1.5e-3, warmup=50, averaging=0.998, orthogonal=True, bfloat16=True)
 BEGINNINGS, PART = 6000, 50  # first chunks that the teacher draws; in a file
 STEPS = 10  # in which it draws them
+OWN = 0.5  # of the time stages begin where the student came to in the stages before
 FIRST = 0.5  # of what is learnt is the first step of a stage, which is the longest
 USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inference_steps"}
 ABOUT = """`pocket-helios` in the style of Helios-Distilled: a student of its transformer that draws in three sizes, two
@@ -123,19 +126,51 @@ def leaps(transformer: nn.Module, stages: Sequence[Stage], batch: Batch, chance:
     """How far the velocity from where a stage begins to where it ends is from what the transformer says on the way.
 
     Each stage is learnt from a share of the batch. Noise and picture belong together, so where a leap has to lead is
-    plain, and the mean of all that it might lead to is what it should.
+    plain, and the mean of all that it might lead to is what it should. Half of the time a stage begins where the
+    student itself came to in those before: nobody else will mend what it did there.
     """
     lost = dict[str, Tensor]()
     for place, stage in enumerate(stages):
         share = {name: rows[place :: len(stages)] for name, rows in batch.items()}
         begin, end = leg(stages, place, share["latents"], share["noise"])
+        climb = Climb(transformer, stages, share, remembered(share, chance))
+        if chance.happens(OWN):
+            begin = begin + climb.astray(place)
         sigma = TOP * torch.where(chance.even(len(begin)) < FIRST, 1.0, chance.even(len(begin)))
-        times = torch.from_numpy(stage.timesteps_at(sigma.cpu().double().numpy())).to(sigma).floor()
         way = begin - end
-        on_it = end + sigma.view(-1, 1, 1, 1, 1) * way
-        said = velocity(transformer, on_it, times, share["states"], remembered(share, chance))
-        lost[f"stage {place}"] = F.mse_loss(said, way)
+        lost[f"stage {place}"] = F.mse_loss(climb.said(stage, end + _wide(sigma) * way, sigma), way)
     return {"loss": torch.stack([*lost.values()]).mean(), **lost}
+
+
+@dataclass(frozen=True)
+class Climb:
+    """The student on its way from the smallest size to the largest."""
+
+    transformer: nn.Module
+    stages: Sequence[Stage]
+    batch: Batch
+    past: Past
+
+    def said(self, stage: Stage, on_it: Tensor, sigma: Tensor) -> Tensor:
+        """The velocity at this height of a stage."""
+        times = torch.from_numpy(stage.timesteps_at(sigma.cpu().double().numpy())).to(sigma).floor()
+        return velocity(self.transformer, on_it, times, self.batch["states"], self.past)
+
+    @torch.no_grad()
+    def astray(self, place: int) -> Tensor:
+        """How far from where it should a stage begins, as the student ended the one before in two steps."""
+        if place == 0:
+            return torch.zeros((), device=self.batch["latents"].device)
+        before, after = self.stages[place - 1], self.stages[place]
+        begin, end = leg(self.stages, place - 1, self.batch["latents"], self.batch["noise"])
+        here = begin + self.astray(place - 1)
+        for height in (TOP, TOP / 2):
+            here = here - TOP / 2 * self.said(before, here, here.new_full((len(here),), height))
+        return (1 - after.start) / (1 - before.end) * doubled(here - end)
+
+
+def _wide(sigma: Tensor) -> Tensor:
+    return sigma.view(-1, 1, 1, 1, 1)
 
 
 def leg(stages: Sequence[Stage], place: int, clean: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
