@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -30,9 +32,25 @@ class Reels:
         name = f"reels-{_mark(vae, self.films[0])}"
         self.latents = hoarded(studio.work, name, len(reels), lambda part: _latents(studio, vae, reels[part]))
 
-    def draw(self, rng: np.random.Generator, size: int, first: int = 0) -> tuple[list[Take], Tensor, Tensor]:
-        """Films drawn at random and a chunk of each, not before a first: what it shows; all latents; its number."""
+    @cached_property
+    def turns(self) -> NDArray[np.int64]:
+        """The chunks that show what the one before them does not: (chunks, 2), of film and number."""
+        pairs = ((row, pairwise(one.chunks)) for row, one in enumerate(self.films))
+        return np.array(
+            [(row, number) for row, pair in pairs for number, (old, new) in enumerate(pair, 1) if old != new]
+        )
+
+    def draw(
+        self, rng: np.random.Generator, size: int, first: int = 0, turning: float = 0.0
+    ) -> tuple[list[Take], Tensor, Tensor]:
+        """Films drawn at random and a chunk of each, not before a first: what it shows; all latents; its number.
+
+        This share of the chunks, beside those that are so by chance, shows what the one before it does not.
+        """
         rows, numbers = rng.integers(len(self.films), size=size), rng.integers(first, CHUNKS, size=size)
+        if turning and len(self.turns):
+            turns = self.turns[rng.integers(len(self.turns), size=size)]
+            rows, numbers = np.where(rng.random(size) < turning, turns.T, [rows, numbers])
         takes = [self.films[row].chunks[number] for row, number in zip(rows, numbers, strict=True)]
         return takes, self.latents[torch.from_numpy(rows)].float(), torch.from_numpy(numbers)
 

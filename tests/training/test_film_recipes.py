@@ -68,6 +68,17 @@ def test_films_are_encoded_once(studio: Studio):
     assert again.latents.shape == (2, reels.CHUNKS, wan.DEPTH, reels.FRAMES, 8, 8)
 
 
+@pytest.mark.parametrize(("turning", "least", "most"), [(0.0, 0.05, 0.3), (0.5, 0.4, 0.7), (1.0, 1.0, 1.0)])
+def test_chunks_at_which_something_changes_are_drawn_as_often_as_is_asked(turning: float, least: float, most: float):
+    made = reels.Reels.__new__(reels.Reels)
+    made.films = [film(np.random.default_rng(seed), reels.CHUNKS) for seed in range(30)]
+    made.latents = torch.arange(30.0)
+    takes, rows, numbers = made.draw(np.random.default_rng(1), 200, first=1, turning=turning)
+    seen = [(made.films[int(row)].chunks, number) for row, number in zip(rows, numbers.tolist(), strict=True)]
+    assert takes == [chunks[number] for chunks, number in seen]
+    assert least <= np.mean([chunks[number] != chunks[number - 1] for chunks, number in seen]) <= most
+
+
 def test_the_past_of_a_chunk_is_what_came_before_it_and_nothing_before_the_first():
     latents = torch.arange(1, 1 + reels.CHUNKS * reels.FRAMES).view(reels.CHUNKS, 1, reels.FRAMES, 1, 1)
     seen = [helios.before(latents, number).flatten().tolist() for number in range(reels.CHUNKS)]

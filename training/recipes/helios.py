@@ -98,10 +98,16 @@ def transformer(seed: int) -> HeliosTransformer3DModel:
 
 
 def batch(
-    reels: Reels, words: T5TokenizerFast, rng: np.random.Generator, size: int, first: int = 0, alone: float = ALONE
+    reels: Reels,
+    words: T5TokenizerFast,
+    rng: np.random.Generator,
+    size: int,
+    first: int = 0,
+    alone: float = ALONE,
+    turning: float = 0.0,
 ) -> Batch:
     """Chunks at random places of films, what came before them, and a caption of what they show."""
-    takes, films, numbers = reels.draw(rng, size, first)
+    takes, films, numbers = reels.draw(rng, size, first, turning)
     ids, counts = read(words, [told(take, rng) for take in takes])
     known = numbers * torch.from_numpy(rng.random(size) >= alone)  # how many chunks before it a chunk knows of
     past = torch.stack([before(*pair) for pair in zip(films, known.tolist(), strict=True)])

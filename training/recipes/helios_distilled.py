@@ -35,6 +35,7 @@ SHARE = 0.1  # of the whole time
 PLAN = Plan(steps=20_000, batch=24, learning_rate=1.5e-3, warmup=50, averaging=0.998, orthogonal=True, bfloat16=True)
 BEGINNINGS, PART = 6000, 50  # first chunks that the teacher draws; in a file
 STEPS = 10  # in which it draws them
+TURNING = 0.3  # of the later chunks are drawn from those at which something changes: no guidance makes up for few
 OWN = 0.5  # of the time stages begin where the student came to in the stages before
 FIRST = 0.5  # of what is learnt is the first step of a stage, which is the longest
 USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inference_steps"}
@@ -53,7 +54,7 @@ def make(studio: Studio) -> None:
     student.load_state_dict(teacher.transformer.state_dict())
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
-        later = helios.batch(reels, words, rng, size, first=1, alone=0)
+        later = helios.batch(reels, words, rng, size, first=1, alone=0, turning=TURNING)
         later["noise"] = normal(rng, later["latents"].shape)
         return stacked(later, beginnings.batch(words, rng, size))
 
