@@ -15,6 +15,7 @@ from calotype.models.wan_vae import AutoencoderKLWan
 from training.films import CHUNK, Film, Take, film
 from training.hoard import hoarded
 from training.studio import Studio, as_pixels
+from training.trainer import knows_bfloat16
 
 CHUNKS = 8  # of each film: the last of them remembers as much as any later one does
 PART = 50  # films in a file
@@ -42,8 +43,8 @@ class Reels:
 
     def draw(
         self, rng: np.random.Generator, size: int, first: int = 0, turning: float = 0.0
-    ) -> tuple[list[Take], Tensor, Tensor]:
-        """Films drawn at random and a chunk of each, not before a first: what it shows; all latents; its number.
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Films drawn at random, and the number of a chunk of each, not before a first.
 
         This share of the chunks, beside those that are so by chance, shows what the one before it does not.
         """
@@ -51,8 +52,11 @@ class Reels:
         if turning and len(self.turns):
             turns = self.turns[rng.integers(len(self.turns), size=size)]
             rows, numbers = np.where(rng.random(size) < turning, turns.T, [rows, numbers])
-        takes = [self.films[row].chunks[number] for row, number in zip(rows, numbers, strict=True)]
-        return takes, self.latents[torch.from_numpy(rows)].float(), torch.from_numpy(numbers)
+        return rows, numbers
+
+    def takes(self, rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> list[Take]:
+        """What chunks show."""
+        return [self.films[row].chunks[number] for row, number in zip(rows, numbers, strict=True)]
 
 
 def _mark(vae: AutoencoderKLWan, first: Film) -> str:
@@ -67,7 +71,7 @@ def _latents(studio: Studio, vae: AutoencoderKLWan, films: list[Film]) -> NDArra
     shown = list[Tensor]()
     for one in films:
         chunks = np.stack([one.frames(number * CHUNK) for number in range(CHUNKS)])
-        with torch.autocast(studio.device.type, torch.bfloat16):
+        with torch.autocast(studio.device.type, torch.bfloat16, enabled=knows_bfloat16(studio.device)):
             latents = vae.encode(as_pixels(chunks).to(studio.device), return_dict=False)[0].mode().float()
         shown.append(normalised(vae, latents).cpu())
     return torch.stack(shown).numpy().astype(np.float16)

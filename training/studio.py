@@ -21,7 +21,7 @@ log = logging.getLogger("calotype.training")
 
 # What a GPU takes at once beside a core, and how far larger batches carry: fewer and longer steps.
 WIDER, FASTER, FEWER = 16, 2.0, 4
-STEPS = 32  # at least, within the deviation of a matrix that ships
+STEPS = 32  # within the deviation of a matrix that ships
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,18 @@ def as_pictures(pixels: Tensor) -> NDArray[np.uint8]:
     return levels.round().clamp(0, 255).to(torch.uint8).movedim(1, -1).numpy()
 
 
-def halved(network: nn.Module) -> Any:
+def halved(network: nn.Module, steps: int = STEPS) -> Any:
     """A network as it is shipped: on the CPU, in half precision, its matrices in even steps.
 
     What half precision can say beyond them moves what comes out by a hundredth, and would be a third of the package.
+    Of these steps there are so many within the deviation of a matrix, or up to twice as many.
     """
     network = network.to("cpu", torch.float16)
     for weight in network.parameters():
         if weight.ndim > 1:
             wide = weight.data.float()
             deviation = wide.square().mean().sqrt().clamp_min(1e-4)
-            step = 2 ** torch.floor(torch.log2(deviation / STEPS))  # multiples of a power of two end in zeros
+            step = 2 ** torch.floor(torch.log2(deviation / steps))  # multiples of a power of two end in zeros
             weight.data = ((wide / step).round() * step).half()
     return network
 

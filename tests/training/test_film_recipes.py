@@ -10,7 +10,7 @@ from calotype import AutoencoderKLWan, HeliosPipeline, HeliosPyramidPipeline
 from calotype.ops.pyramid import doubled
 from calotype.pipelines.helios.past import Past
 from calotype.schedulers import HeliosDMDScheduler
-from calotype.schedulers.helios_stages import Stage
+from calotype.schedulers.helios_stages import TOP, Stage
 from training import film_exams, listening, reels
 from training.films import CHUNK, film
 from training.recipes import helios, helios_distilled, wan, wan_decoder
@@ -72,10 +72,9 @@ def test_films_are_encoded_once(studio: Studio):
 def test_chunks_at_which_something_changes_are_drawn_as_often_as_is_asked(turning: float, least: float, most: float):
     made = reels.Reels.__new__(reels.Reels)
     made.films = [film(np.random.default_rng(seed), reels.CHUNKS) for seed in range(30)]
-    made.latents = torch.arange(30.0)
-    takes, rows, numbers = made.draw(np.random.default_rng(1), 200, first=1, turning=turning)
-    seen = [(made.films[int(row)].chunks, number) for row, number in zip(rows, numbers.tolist(), strict=True)]
-    assert takes == [chunks[number] for chunks, number in seen]
+    rows, numbers = made.draw(np.random.default_rng(1), 200, first=1, turning=turning)
+    seen = [(made.films[row].chunks, number) for row, number in zip(rows, numbers, strict=True)]
+    assert made.takes(rows, numbers) == [chunks[number] for chunks, number in seen]
     assert least <= np.mean([chunks[number] != chunks[number - 1] for chunks, number in seen]) <= most
 
 
@@ -146,6 +145,54 @@ def test_who_stays_where_a_stage_begins_is_as_far_astray_as_the_next_one_sees_of
     begin, end = helios_distilled.leg(climb.stages, 0, clean, noise)
     seen = (1 - second.start) / (1 - first.end)
     assert torch.allclose(climb.astray(1), seen * doubled(begin - end))
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("seed", range(6))
+def test_every_lesson_leads_to_where_the_stage_ends(place: int, seed: int):
+    climb, _ = climbing(Idle)
+    here, sigma, way = climb.lesson(place, helios.Chance(torch.Generator().manual_seed(seed)))
+    assert torch.allclose(here - sigma.view(-1, 1, 1, 1, 1) * way, climb.leg(place)[1], atol=1e-5)
+
+
+def test_some_lessons_begin_where_the_first_step_came_to():
+    climb, _ = climbing(Idle)
+    chances = [helios.Chance(torch.Generator().manual_seed(seed)) for seed in range(200)]
+    here, where = climb.leg(0)[0], [climb.lesson(0, chance)[:2] for chance in chances]
+    second = [torch.equal(begin, here) and float(sigma) == pytest.approx(TOP / 2) for begin, sigma in where]
+    assert 0.12 < np.mean(second) < 0.28
+
+
+def test_who_knows_the_way_recalls_the_chunk_before_as_it_was(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(helios_distilled, "Climb", Sure)
+    latents, noise, past = torch.randn(3, 4, 16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    anchor = latents[:, :, :1].clone()
+    anchor[1] = 0
+    past = past.repeat(1, 1, 7, 1, 1)[:, :, :19]
+    past[2, :, -2] = 0
+    former = {"latents": latents[:3], "noise": noise[:3], "past": past[:3], "anchor": anchor[:3]}
+    made = helios_distilled.recalled(torch.nn.Identity(), HeliosDMDScheduler().stages, former, past)
+    assert torch.allclose(made[0, :, -3:], latents[0], atol=0.01)
+    assert torch.equal(made[:, :, :-3], past[:, :, :-3])
+    assert torch.equal(made[[1, 3]], past[[1, 3]])
+    assert not made[2, :, -2].any() and torch.allclose(made[2, :, -1], latents[2, :, -1], atol=0.01)
+
+
+def test_some_captions_of_later_chunks_come_half_with_those_before_or_less_with_others():
+    states, former = torch.eye(220)[:200, None], torch.eye(220)[20:, None]  # the first 200 and the last
+    made = helios_distilled.blended(states, former[:180], helios.Chance(torch.Generator().manual_seed(0)))[:, 0]
+    own, before, other = (
+        torch.stack([made[row, column(row)] for row in range(200)])
+        for column in (
+            lambda row: row,
+            lambda row: row + 20,
+            lambda row: (row - 1) % 180,
+        )
+    )
+    assert torch.allclose(own + before + other, torch.ones(200)) and bool((own >= 0.5).all())
+    assert bool((own[180:] == 1).all())
+    assert {*before.tolist()} == {0.0, 0.5} and 0.1 < float((before > 0).float().mean()) < 0.2
+    assert 0.1 < float((other > 0).float().mean()) < 0.2 and float(other.max()) <= 0.4
 
 
 class Sure(helios_distilled.Climb):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -60,7 +61,7 @@ def make(studio: Studio) -> None:
     networks = nn.ModuleDict({"transformer": transformer(studio.seed), "text": text})
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
-        return batch(reels, words, rng, size)
+        return batch(reels, words, rng, *reels.draw(rng, size), alone=ALONE)
 
     save(studio, words, vae, studio.learn(Task("helios", networks, draw, losses, RATES), PLAN, SHARE))
 
@@ -101,21 +102,20 @@ def batch(
     reels: Reels,
     words: T5TokenizerFast,
     rng: np.random.Generator,
-    size: int,
-    first: int = 0,
-    alone: float = ALONE,
-    turning: float = 0.0,
+    rows: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    alone: float = 0.0,
 ) -> Batch:
-    """Chunks at random places of films, what came before them, and a caption of what they show."""
-    takes, films, numbers = reels.draw(rng, size, first, turning)
-    ids, counts = read(words, [told(take, rng) for take in takes])
-    known = numbers * torch.from_numpy(rng.random(size) >= alone)  # how many chunks before it a chunk knows of
+    """Chunks of films, what came before them, unless they are to be alone, and a caption of what they show."""
+    ids, counts = read(words, [told(take, rng) for take in reels.takes(rows, numbers)])
+    films, size = reels.latents[torch.from_numpy(rows)].float(), len(rows)
+    known = numbers * (rng.random(size) >= alone)  # how many chunks before it a chunk knows of
     past = torch.stack([before(*pair) for pair in zip(films, known.tolist(), strict=True)])
     past[torch.from_numpy(rng.random(size) < GLIMPSED), :, :-1] = 0
     return {
-        "latents": films[torch.arange(size), numbers],
+        "latents": films[torch.arange(size), torch.from_numpy(numbers)],
         "past": past,
-        "anchor": films[:, 0, :, :1] * (known > 0).view(-1, 1, 1, 1, 1),
+        "anchor": films[:, 0, :, :1] * torch.from_numpy(known > 0).view(-1, 1, 1, 1, 1),
         "ids": ids,
         "counts": counts,
     }

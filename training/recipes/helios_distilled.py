@@ -25,7 +25,7 @@ from training.hoard import hoarded
 from training.listening import states_of, told
 from training.recipes import helios
 from training.recipes.helios import TAGS, Chance, remembered, velocity
-from training.reels import Reels
+from training.reels import CHUNKS, Reels
 from training.studio import Studio, write_card
 from training.studio import halved as shipped
 from training.trainer import Batch, Losses, Plan, Task
@@ -33,11 +33,17 @@ from training.trainer import Batch, Losses, Plan, Task
 NAME = "pocket-helios-distilled"
 SHARE = 0.1  # of the whole time
 PLAN = Plan(steps=20_000, batch=24, learning_rate=1.5e-3, warmup=50, averaging=0.998, orthogonal=True, bfloat16=True)
-BEGINNINGS, PART = 6000, 50  # first chunks that the teacher draws; in a file
+BEGINNINGS, PART = 12_000, 50  # first chunks that the teacher draws; in a file
 STEPS = 10  # in which it draws them
-TURNING = 0.3  # of the later chunks are drawn from those at which something changes: no guidance makes up for few
+TURNING = 0.4  # of the later chunks are drawn from those at which something changes: no guidance makes up for few
+AFTER = 0.3  # of them are those behind: what a chunk did not follow, the next one may
+BLENDED = 0.3  # of the captions come mixed with others, as a prompt that comes in over several chunks
 OWN = 0.5  # of the time stages begin where the student came to in the stages before
+SECOND = 0.4  # of those times it learns its second step, from where its first came to
+RECALLED = 0.25  # of the time the chunk before is one that the student drew
+FORMER = "former "  # names what belongs to the chunk before
 FIRST = 0.5  # of what is learnt is the first step of a stage, which is the longest
+COARSE = 16  # steps within the deviation of its matrices: the shelf is small, and its films are no worse
 USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inference_steps"}
 ABOUT = """`pocket-helios` in the style of Helios-Distilled: a student of its transformer that draws in three sizes, two
 steps in each and twice as many for the first chunk, without guidance. Where a film begins it learnt what its teacher
@@ -54,13 +60,22 @@ def make(studio: Studio) -> None:
     student.load_state_dict(teacher.transformer.state_dict())
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
-        later = helios.batch(reels, words, rng, size, first=1, alone=0, turning=TURNING)
-        later["noise"] = normal(rng, later["latents"].shape)
-        return stacked(later, beginnings.batch(words, rng, size))
+        rows, numbers = reels.draw(rng, size, first=1, turning=TURNING)
+        numbers = np.minimum(numbers + (rng.random(size) < AFTER), CHUNKS - 1)
+        later, former = (helios.batch(reels, words, rng, rows, each) for each in (numbers, numbers - 1))
+        for chunks in (later, former):
+            chunks["noise"] = normal(rng, chunks["latents"].shape)
+        named = {FORMER + name: rows for name, rows in former.items()}
+        return stacked(later, beginnings.batch(words, rng, size)) | named
 
     def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) -> Losses:
-        batch["states"] = states_of(text, batch["ids"], batch["counts"])
-        return leaps(networks["transformer"], scheduler.stages, batch, Chance(generator))
+        (now, former), chance = parted(batch), Chance(generator)
+        for chunks in (now, former):
+            chunks["states"] = states_of(text, chunks["ids"], chunks["counts"])
+        now["states"] = blended(now["states"], former["states"], chance)
+        if chance.happens(RECALLED):
+            now["past"] = recalled(networks["transformer"], scheduler.stages, former, now["past"])
+        return leaps(networks["transformer"], scheduler.stages, now, chance)
 
     networks = nn.ModuleDict({"transformer": student})
     learnt = studio.learn(Task("helios_distilled", networks, draw, losses), PLAN, SHARE)
@@ -74,7 +89,7 @@ def save(studio: Studio, teacher: Any, scheduler: HeliosDMDScheduler, student: n
         text_encoder=teacher.text_encoder.half(),
         vae=teacher.vae.half(),
         scheduler=scheduler,
-        transformer=shipped(student),
+        transformer=shipped(student, COARSE),
         is_distilled=True,
     )
     pipe.register_to_config(_usual_arguments=USUAL)
@@ -123,24 +138,44 @@ def stacked(*batches: Batch) -> Batch:
     }
 
 
+def parted(batch: Batch) -> tuple[Batch, Batch]:
+    """What belongs to the chunks to learn, and what to those before them."""
+    former = {name.removeprefix(FORMER): rows for name, rows in batch.items() if name.startswith(FORMER)}
+    return {name: rows for name, rows in batch.items() if not name.startswith(FORMER)}, former
+
+
+def blended(states: Tensor, former: Tensor, chance: Chance) -> Tensor:
+    """The captions of later chunks, which are the first, some mixed: with half of the one before, or less of any."""
+    later = states[: len(former)]
+    turning = chance.even(len(former)).view(-1, 1, 1) < 0.5
+    share = torch.where(turning, 0.5, 0.4 * chance.even(len(former)).view(-1, 1, 1))
+    share = share * (chance.even(len(former)).view(-1, 1, 1) < BLENDED)
+    mixed = later.lerp(torch.where(turning, former, later.roll(1, 0)), share.to(later))
+    return torch.cat([mixed, states[len(former) :]])
+
+
 def leaps(transformer: nn.Module, stages: Sequence[Stage], batch: Batch, chance: Chance) -> Losses:
-    """How far the velocity from where a stage begins to where it ends is from what the transformer says on the way.
+    """How far the velocity from where the student is to where the stage ends is from what the transformer says.
 
     Each stage is learnt from a share of the batch. Noise and picture belong together, so where a leap has to lead is
-    plain, and the mean of all that it might lead to is what it should. Half of the time a stage begins where the
-    student itself came to in those before: nobody else will mend what it did there.
+    plain, and the mean of all that it might lead to is what it should.
     """
     lost = dict[str, Tensor]()
     for place, stage in enumerate(stages):
         share = {name: rows[place :: len(stages)] for name, rows in batch.items()}
-        begin, end = leg(stages, place, share["latents"], share["noise"])
         climb = Climb(transformer, stages, share, remembered(share, chance))
-        if chance.happens(OWN):
-            begin = begin + climb.astray(place)
-        sigma = TOP * torch.where(chance.even(len(begin)) < FIRST, 1.0, chance.even(len(begin)))
-        way = begin - end
-        lost[f"stage {place}"] = F.mse_loss(climb.said(stage, end + _wide(sigma) * way, sigma), way)
+        here, sigma, way = climb.lesson(place, chance)
+        lost[f"stage {place}"] = F.mse_loss(climb.said(stage, here, sigma), way)
     return {"loss": torch.stack([*lost.values()]).mean(), **lost}
+
+
+def recalled(transformer: nn.Module, stages: Sequence[Stage], former: Batch, past: Tensor) -> Tensor:
+    """The past of chunks, as if the student had drawn those before them; but a film's first might lie anywhere."""
+    climb = Climb(transformer, stages, former, Past(helios.WINDOW, former["past"], former["anchor"]))
+    led = (former["anchor"] != 0).flatten(1).any(1).view(-1, 1, 1, 1, 1)
+    known, last = past[: len(led)].split([past.shape[2] - helios.FRAMES, helios.FRAMES], 2)
+    last = torch.where(led & (last != 0), climb.ended(len(stages) - 1), last)
+    return torch.cat([torch.cat([known, last], 2), past[len(led) :]])
 
 
 @dataclass(frozen=True)
@@ -152,26 +187,49 @@ class Climb:
     batch: Batch
     past: Past
 
+    def lesson(self, place: int, chance: Chance) -> tuple[Tensor, Tensor, Tensor]:
+        """A place on the way through a stage, the height of it, and the velocity that leads to where the stage ends.
+
+        Half of the time the stage begins where the student itself came to in those before, and at times its second
+        step where its first did: nobody else will mend what it did there.
+        """
+        begin, end = self.leg(place)
+        if own := chance.happens(OWN):
+            begin = begin + self.astray(place)
+        if own and chance.happens(SECOND):
+            sigma = begin.new_full((len(begin),), TOP / 2)
+            here = self.stepped(place, begin, TOP)
+            return here, sigma, (here - end) / (TOP / 2)
+        sigma = TOP * torch.where(chance.even(len(begin)) < FIRST, 1.0, chance.even(len(begin)))
+        way = begin - end
+        return end + sigma.view(-1, 1, 1, 1, 1) * way, sigma, way
+
     def said(self, stage: Stage, on_it: Tensor, sigma: Tensor) -> Tensor:
         """The velocity at this height of a stage."""
         times = torch.from_numpy(stage.timesteps_at(sigma.cpu().double().numpy())).to(sigma).floor()
         return velocity(self.transformer, on_it, times, self.batch["states"], self.past)
 
     @torch.no_grad()
+    def stepped(self, place: int, here: Tensor, height: float) -> Tensor:
+        """Half of the way through a stage further."""
+        return here - TOP / 2 * self.said(self.stages[place], here, here.new_full((len(here),), height))
+
+    def ended(self, place: int) -> Tensor:
+        """Where the student ends a stage, which it began where it had ended the one before."""
+        halfway = self.stepped(place, self.leg(place)[0] + self.astray(place), TOP)
+        return self.stepped(place, halfway, TOP / 2)
+
     def astray(self, place: int) -> Tensor:
-        """How far from where it should a stage begins, as the student ended the one before in two steps."""
+        """How far from where it should a stage begins, as the student ended the one before."""
         if place == 0:
-            return torch.zeros((), device=self.batch["latents"].device)
+            return self.batch["latents"].new_zeros(())
         before, after = self.stages[place - 1], self.stages[place]
-        begin, end = leg(self.stages, place - 1, self.batch["latents"], self.batch["noise"])
-        here = begin + self.astray(place - 1)
-        for height in (TOP, TOP / 2):
-            here = here - TOP / 2 * self.said(before, here, here.new_full((len(here),), height))
-        return (1 - after.start) / (1 - before.end) * doubled(here - end)
+        missed = self.ended(place - 1) - self.leg(place - 1)[1]
+        return (1 - after.start) / (1 - before.end) * doubled(missed)
 
-
-def _wide(sigma: Tensor) -> Tensor:
-    return sigma.view(-1, 1, 1, 1, 1)
+    def leg(self, place: int) -> tuple[Tensor, Tensor]:
+        """Where a stage should begin and end."""
+        return leg(self.stages, place, self.batch["latents"], self.batch["noise"])
 
 
 def leg(stages: Sequence[Stage], place: int, clean: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

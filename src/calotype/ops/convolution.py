@@ -24,5 +24,5 @@ def _kernel_is_missed(x: Tensor) -> bool:
     """
     if torch.compiler.is_compiling():  # which brings kernels of its own
         return False
-    single = x.device.type == "cpu" and x.dtype is torch.float32
-    return single and torch.backends.mkldnn.is_available() and not torch.is_autocast_enabled("cpu")
+    plain = x.device.type == "cpu" and x.dtype is torch.float32
+    return plain and torch.backends.mkldnn.is_available() and not torch.is_autocast_enabled("cpu")
