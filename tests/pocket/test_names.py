@@ -22,6 +22,7 @@ def test_every_pocket_model_is_a_folder_with_a_card_that_tells_what_was_measured
         "pocket-clip",
         "pocket-controlnet-edges",
         "pocket-helios",
+        "pocket-helios-distilled",
         "pocket-inversion-moon",
         "pocket-ip-adapter",
         "pocket-kandinsky",

@@ -39,15 +39,16 @@ TURNING = 0.4  # of the later chunks are drawn from those at which something cha
 AFTER = 0.3  # of them are those behind: what a chunk did not follow, the next one may
 BLENDED = 0.3  # of the captions come mixed with others, as a prompt that comes in over several chunks
 OWN = 0.5  # of the time stages begin where the student came to in the stages before
-SECOND = 0.4  # of those times it learns its second step, from where its first came to
 RECALLED = 0.25  # of the time the chunk before is one that the student drew
 FORMER = "former "  # names what belongs to the chunk before
 FIRST = 0.5  # of what is learnt is the first step of a stage, which is the longest
 COARSE = 16  # steps within the deviation of its matrices: the shelf is small, and its films are no worse
-USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inference_steps"}
-ABOUT = """`pocket-helios` in the style of Helios-Distilled: a student of its transformer that draws in three sizes, two
-steps in each and twice as many for the first chunk, without guidance. Where a film begins it learnt what its teacher
-makes of the same noise; where one goes on it learnt from films. The world is its teacher's, and as simple."""
+USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inference_steps"} | {
+    "pyramid_num_inference_steps_list": [4, 4, 4],
+}
+ABOUT = """`pocket-helios` in the style of Helios-Distilled: a student of its transformer that draws in three sizes,
+four steps in each and twice as many for the first chunk, without guidance. Where a film begins it learnt what its
+teacher makes of the same noise; where one goes on it learnt from films. The world is its teacher's, and as simple."""
 
 
 def make(studio: Studio) -> None:
@@ -190,16 +191,12 @@ class Climb:
     def lesson(self, place: int, chance: Chance) -> tuple[Tensor, Tensor, Tensor]:
         """A place on the way through a stage, the height of it, and the velocity that leads to where the stage ends.
 
-        Half of the time the stage begins where the student itself came to in those before, and at times its second
-        step where its first did: nobody else will mend what it did there.
+        Half of the time the stage begins where the student itself came to in those before: nobody else will mend what
+        it did there.
         """
         begin, end = self.leg(place)
-        if own := chance.happens(OWN):
+        if chance.happens(OWN):
             begin = begin + self.astray(place)
-        if own and chance.happens(SECOND):
-            sigma = begin.new_full((len(begin),), TOP / 2)
-            here = self.stepped(place, begin, TOP)
-            return here, sigma, (here - end) / (TOP / 2)
         sigma = TOP * torch.where(chance.even(len(begin)) < FIRST, 1.0, chance.even(len(begin)))
         way = begin - end
         return end + sigma.view(-1, 1, 1, 1, 1) * way, sigma, way
@@ -215,7 +212,7 @@ class Climb:
         return here - TOP / 2 * self.said(self.stages[place], here, here.new_full((len(here),), height))
 
     def ended(self, place: int) -> Tensor:
-        """Where the student ends a stage, which it began where it had ended the one before."""
+        """Where the student ends a stage in two steps, which it began where it had ended the one before."""
         halfway = self.stepped(place, self.leg(place)[0] + self.astray(place), TOP)
         return self.stepped(place, halfway, TOP / 2)
 
