@@ -287,7 +287,7 @@ def test_callbacks_see_the_same_numbers(folder: Any, nets: Any, kind: str, guida
 @pytest.mark.parametrize("kind", INPUTS)
 def test_half_precision_is_close(folder: Any, nets: Any, kind: str) -> None:
     pipes = [pipe.to(torch.bfloat16) for pipe in loaded_pair.__wrapped__(folder, kind, nets / "one")]
-    compare(pipes, tolerance=5e-2, **hinted(kind))
+    compare(pipes, tolerance=8e-2, **hinted(kind))  # twenty of the type's last places: processors round otherwise
 
 
 @pytest.mark.parametrize("names", [("one",), ("one", "two")], ids=len)
