@@ -42,6 +42,17 @@ class Told:
 EVERYTHING = Told(1, 1, 1, 1)
 
 
+def news(before: Take, now: Take) -> Told:
+    """As much as usual, and whatever is not as before."""
+    usual, turned = Told(), before.speed != now.speed
+    return Told(
+        shape=1 if before.shape != now.shape else usual.shape,
+        ground=1 if before.ground != now.ground else usual.ground,
+        way=1 if turned or before.direction != now.direction else usual.way,
+        speed=1 if turned else usual.speed,
+    )
+
+
 def caption(take: Take, rng: np.random.Generator, told: Told = Told()) -> str:
     """Something true of the take, in words drawn at random."""
     shape = _word(take.shape, rng) if rng.random() < told.shape else _one(ANYTHING, rng)

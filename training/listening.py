@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from calotype.models.t5_tokenizer import T5TokenizerFast
 from calotype.models.umt5 import UMT5EncoderModel
 from training.captions import UNTOLD
-from training.film_captions import Told, caption
+from training.film_captions import caption, news
 from training.film_words import read
 from training.films import DIRECTIONS, NAMED, SPEEDS, Take, take
 from training.studio import Studio
@@ -59,11 +59,12 @@ def losses(networks: nn.ModuleDict, batch: Batch, generator: torch.Generator) ->
     return {"loss": torch.stack(wrong).sum(), **dict(zip(FACTS, wrong, strict=True))}
 
 
-def told(one: Take, rng: np.random.Generator) -> str:
-    """A caption, now and then as a sentence, or none."""
-    if rng.random() < UNTOLD:
+def told(one: Take, rng: np.random.Generator, before: Take | None = None) -> str:
+    """A caption, now and then as a sentence, or none; it never hides that something is not as it was before."""
+    before = before or one
+    if rng.random() < UNTOLD and before == one:
         return ""
-    text = caption(one, rng, Told())
+    text = caption(one, rng, news(before, one))
     text = text.capitalize() if rng.random() < CAPITAL else text
     return f"{text}." if rng.random() < STOP else text
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from calotype import AutoencoderKLWan, HeliosPipeline, HeliosPyramidPipeline
+from calotype.models.helios_transformer import HeliosTransformer3DModel
 from calotype.ops.pyramid import doubled
 from calotype.pipelines.helios.past import Past
 from calotype.schedulers import HeliosDMDScheduler
 from calotype.schedulers.helios_stages import Stage
 from training import film_exams, listening, reels
-from training.films import CHUNK, film
+from training.film_captions import WORDS
+from training.films import CHUNK, Take, film
 from training.recipes import helios, helios_distilled, wan, wan_decoder
 from training.studio import Studio, as_pixels
 from training.trainer import Plan
@@ -78,6 +83,16 @@ def test_chunks_at_which_something_changes_are_drawn_as_often_as_is_asked(turnin
     assert least <= np.mean([chunks[number] != chunks[number - 1] for chunks, number in seen]) <= most
 
 
+def test_captions_never_hide_what_is_not_as_before():
+    rng = np.random.default_rng(0)
+    before, now = Take("circle", "red", "blue", "right", "fast"), Take("square", "red", "green", "up", "slow")
+    for _ in range(100):
+        text = listening.told(now, rng, before).lower()
+        assert all(any(word in text for word in WORDS[name]) for name in ("square", "green", "up", "slow")), text
+    usual = [listening.told(now, rng, now).lower() for _ in range(100)]
+    assert "" in usual and any(text and not any(word in text for word in WORDS["green"]) for text in usual)
+
+
 def test_the_past_of_a_chunk_is_what_came_before_it_and_nothing_before_the_first():
     latents = torch.arange(1, 1 + reels.CHUNKS * reels.FRAMES).view(reels.CHUNKS, 1, reels.FRAMES, 1, 1)
     seen = [helios.before(latents, number).flatten().tolist() for number in range(reels.CHUNKS)]
@@ -110,6 +125,21 @@ def test_the_student_shares_all_but_the_transformer_and_films_in_three_sizes(stu
     assert pipe.distilled
     assert film_exams.filmed(pipe, 2, prompt="a red ball").shape == (1, 2 * CHUNK, SIDE, SIDE, 3)
     assert len([*studio.work.glob("beginnings-*.npy")]) == 2
+
+
+def test_the_student_goes_on_from_one_that_is_finished(studio: Studio, tmp_path: Path):
+    shutil.copytree(studio.folder(helios.NAME), tmp_path / helios.NAME)
+    begun = HeliosTransformer3DModel.from_pretrained(studio.folder(helios_distilled.NAME) / "transformer")
+    learnt: list[torch.nn.Module] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(helios_distilled, "Reels", lambda *_: None)
+        patch.setattr(helios_distilled, "Beginnings", lambda *_: None)
+        patch.setattr(Studio, "learn", lambda _, task, *__: learnt.append(task.networks) or task.networks)
+        helios_distilled.make(Studio(tmp_path, torch.device("cpu"), before=studio.out))
+    for name, weight in learnt[0]["transformer"].state_dict().items():
+        assert torch.allclose(weight.float(), begun.state_dict()[name].float(), atol=1e-2), name
+    saved = HeliosTransformer3DModel.from_pretrained(tmp_path / helios_distilled.NAME / "transformer").state_dict()
+    assert all(torch.equal(saved[name], weight) for name, weight in begun.state_dict().items())
 
 
 @pytest.mark.parametrize("place", [1, 2])

@@ -107,7 +107,8 @@ def batch(
     alone: float = 0.0,
 ) -> Batch:
     """Chunks of films, what came before them, unless they are to be alone, and a caption of what they show."""
-    ids, counts = read(words, [told(take, rng) for take in reels.takes(rows, numbers)])
+    shown, before_them = (reels.takes(rows, each) for each in (numbers, np.maximum(numbers - 1, 0)))
+    ids, counts = read(words, [told(now, rng, then) for now, then in zip(shown, before_them, strict=True)])
     films, size = reels.latents[torch.from_numpy(rows)].float(), len(rows)
     known = numbers * (rng.random(size) >= alone)  # how many chunks before it a chunk knows of
     past = torch.stack([before(*pair) for pair in zip(films, known.tolist(), strict=True)])

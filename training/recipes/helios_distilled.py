@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from calotype import HeliosPipeline, HeliosPyramidPipeline
 from calotype.core.digests import sha256_of
+from calotype.models.helios_transformer import HeliosTransformer3DModel
 from calotype.models.t5_tokenizer import T5TokenizerFast
 from calotype.ops.pyramid import doubled, halved
 from calotype.pipelines.helios.past import Past
@@ -59,7 +60,9 @@ def make(studio: Studio) -> None:
     words, text, scheduler = teacher.tokenizer, teacher.text_encoder.requires_grad_(False), HeliosDMDScheduler()
     reels, beginnings = Reels(studio, teacher.vae, helios.FILMS), Beginnings(studio, teacher, BEGINNINGS)
     student = helios.transformer(studio.seed)
-    student.load_state_dict(teacher.transformer.state_dict())
+    known = studio.known(NAME)
+    begun = HeliosTransformer3DModel.from_pretrained(known / "transformer") if known else teacher.transformer
+    student.load_state_dict(begun.state_dict())
 
     def draw(rng: np.random.Generator, size: int) -> Batch:
         rows, numbers = reels.draw(rng, size, first=1, turning=TURNING)
