@@ -58,9 +58,21 @@ def shares(verdicts: Sequence[Verdict]) -> Marks:
 
 def prompts(pipe: Any, count: int, shots: int = 2, **options: Any) -> Marks:
     """Whether films show what their prompts tell, in combinations never trained."""
+    takes, films = answers(pipe, count, shots, **options)
+    return judged(films, takes)
+
+
+def answers(pipe: Any, count: int, shots: int, **options: Any) -> tuple[list[Take], Films]:
+    """Combinations never trained, and the films of prompts that tell all of them."""
     takes = unseen(count)
     told = [plain(one, ground=True, speed=True) for one in takes]
-    return judged(prompted(pipe, told, shots * SHOT // CHUNK, **options), takes)
+    return takes, prompted(pipe, told, shots * SHOT // CHUNK, **options)
+
+
+def mistaken(films: Films, takes: Sequence[Take]) -> float:
+    """How often a film passes for that of the next prompt."""
+    verdicts = [judge(film, other) for film, other in zip(films, [*takes[1:], takes[0]], strict=True)]
+    return float(np.mean([one.colour and one.shape and one.direction for one in verdicts]))
 
 
 def drift(pipe: Any, count: int, seconds: float = 60, **options: Any) -> Marks:

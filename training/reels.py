@@ -15,7 +15,7 @@ from calotype.models.wan_vae import AutoencoderKLWan
 from training.films import CHUNK, Film, Take, film
 from training.hoard import hoarded
 from training.studio import Studio, as_pixels
-from training.trainer import knows_bfloat16
+from training.trainer import narrow
 
 CHUNKS = 8  # of each film: the last of them remembers as much as any later one does
 PART = 50  # films in a file
@@ -71,7 +71,7 @@ def _latents(studio: Studio, vae: AutoencoderKLWan, films: list[Film]) -> NDArra
     shown = list[Tensor]()
     for one in films:
         chunks = np.stack([one.frames(number * CHUNK) for number in range(CHUNKS)])
-        with torch.autocast(studio.device.type, torch.bfloat16, enabled=knows_bfloat16(studio.device)):
+        with narrow(studio.device):
             latents = vae.encode(as_pixels(chunks).to(studio.device), return_dict=False)[0].mode().float()
         shown.append(normalised(vae, latents).cpu())
     return torch.stack(shown).numpy().astype(np.float16)

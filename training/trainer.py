@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,6 @@ def train(task: Task, plan: Plan, checkpoint: Path, device: torch.device | None 
     averaged = copy.deepcopy(networks)
     descent = Descent(networks, task.rates or {}, plan.learning_rate, plan.betas, plan.weight_decay, plan.orthogonal)
     progress = _resume(checkpoint, plan, networks, averaged, descent)
-    narrow = torch.autocast(device.type, torch.bfloat16) if plan.bfloat16 and knows_bfloat16(device) else nullcontext()
     began, seen = time.monotonic() - progress.seconds, Sums()
     saved = reported = time.monotonic()
     for batch in _batches(task, plan, progress.step):
@@ -88,7 +86,7 @@ def train(task: Task, plan: Plan, checkpoint: Path, device: torch.device | None 
             break
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         generator = torch.Generator(device).manual_seed(_number(*team.own(plan.seed, progress.step)))
-        with narrow:
+        with narrow(device, plan.bfloat16):
             losses = task.losses(networks, batch, generator)
         losses["loss"].backward()
         team.average_gradients(networks.parameters())
@@ -108,10 +106,11 @@ def train(task: Task, plan: Plan, checkpoint: Path, device: torch.device | None 
     return averaged.eval().requires_grad_(False)
 
 
-def knows_bfloat16(device: torch.device) -> bool:
-    """Whether numbers of half the width are less work; a CPU that must widen them first takes five times as long."""
+def narrow(device: torch.device, wanted: bool = True) -> torch.autocast:
+    """Numbers of half the width, where they are less work: a CPU that must widen them takes five times as long."""
     known = torch.cpu.get_capabilities()
-    return device.type != "cpu" or any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    less = device.type != "cpu" or any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted and less)
 
 
 @dataclass
