@@ -12,7 +12,7 @@ from training.exams import Marks
 from training.recipes import helios, helios_distilled
 from training.studio import Studio, log, write_card
 
-PROMPTS, LONG, CHANGED = 60, 10, 30  # films; a long one is a minute
+PROMPTS, LONG, CHANGED, UNTOLD = 60, 10, 30, 30  # films; a long one is a minute
 ALONE: dict[str, Any] = {"guidance_scale": 1.0}
 
 
@@ -36,6 +36,7 @@ def examined(pipe: Any) -> Marks:
         **({} if distilled else _told("unseen prompts, no guidance", film_exams.prompts(pipe, PROMPTS, **ALONE))),
         **_told("a minute", film_exams.drift(pipe, LONG)),
         **_told("third chunk of a new prompt", film_exams.changes(pipe, CHANGED)),
+        **_told("later chunks, untold", film_exams.untold(pipe, UNTOLD)),
     }
     for fact, mark in measured.items():
         log.info("%s: %s: %.3f", type(pipe).__name__, fact, mark)

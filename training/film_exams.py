@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from training.exams import Marks
 from training.film_captions import plain
-from training.film_judge import Verdict, judge
+from training.film_judge import Verdict, judge, watch
 from training.films import CHUNK, RATE, Take, changed, take
+from training.judge import UNKNOWN
 from training.world import SIDE
 
 AT_ONCE = 10  # films in one call
@@ -102,3 +103,11 @@ def changes(pipe: Any, count: int, before: int = 3, after: int = 3, **options: A
             if getattr(one, fact) != getattr(other, fact):
                 found.append(getattr(verdict, fact))
     return {fact: float(np.mean(found)) for fact, found in marks.items() if found}
+
+
+def untold(pipe: Any, count: int, chunks: int = 8, **options: Any) -> Marks:
+    """How often a ground that no prompt tells is in each later chunk what it was in the first."""
+    films = prompted(pipe, [plain(one) for one in unseen(count, seed=3)], chunks, **options)
+    grounds = [[watch(chunk).ground for chunk in np.split(film, chunks)] for film in films]
+    kept = [ground == first != UNKNOWN for first, *later in grounds for ground in later]
+    return {"ground": float(np.mean(kept))}

@@ -551,6 +551,38 @@ def test_what_is_asked_anew_of_a_film_that_goes_on_is_heard(tmp_path: Path) -> N
     assert not np.array_equal(other, next(session).frames)
 
 
+TURNS = [(0, "hello"), ("chunk 1", "and cat", 1)]
+
+
+@pytest.mark.parametrize("begun", [0, 1])
+@pytest.mark.parametrize(
+    "first", [{"prompt": "hello"}, {"timeline": [(0, "hello"), ("chunk 1", "hello hello")]}], ids=str
+)
+def test_what_a_film_that_goes_on_is_told_anew_takes_the_place_of_what_it_was_told(
+    first: Any, begun: int, tmp_path: Path
+) -> None:
+    session = base().session(generator=source(), num_frames=66, **first, **SMALL)
+    take(session, begun)
+    session.save(tmp_path / "film.state")
+    (expected,) = [*base().stream(timeline=TURNS, num_frames=66, generator=source(), **SMALL)][1:]
+    for told in ({"timeline": TURNS}, {"prompt": "and cat"}) if begun else ({"timeline": TURNS},):
+        shutil.copy(tmp_path / "film.state", tmp_path / "copy")
+        assert np.array_equal([*base().resume(tmp_path / "copy", **told)][-1].frames, expected.frames)
+
+
+def test_states_that_a_callback_put_in_give_way_to_what_is_told_anew(tmp_path: Path) -> None:
+    louder = {
+        "callback_on_step_end": lambda pipe, step, t, tensors: {"prompt_embeds": 2 * tensors["prompt_embeds"]},
+        "callback_on_step_end_tensor_inputs": ["prompt_embeds"],
+    }
+    session = base().session("hello", num_frames=66, generator=source(), **louder, **SMALL)
+    next(session)
+    session.save(tmp_path / "kept")
+    shutil.copy(tmp_path / "kept", tmp_path / "anew")
+    kept, anew = next(base().resume(tmp_path / "kept")), next(base().resume(tmp_path / "anew", prompt="hello"))
+    assert not np.array_equal(kept.frames, anew.frames)
+
+
 def test_the_state_of_a_film_is_small_however_long_it_is(tmp_path: Path) -> None:
     file = tmp_path / "film.state"
     chunks = base().stream("hello", num_frames=130, generator=source(), state_file=file, **SMALL)

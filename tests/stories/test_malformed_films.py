@@ -366,6 +366,16 @@ UNUSED: list[tuple[str, dict[str, Any], str]] = [
         {"add_noise_to_video_latents": False, "video_noise_sigma_min": 0.1},
         "add_noise_to_video_latents, video_noise",
     ),
+    (
+        BASE,
+        {"image": Image.new("RGB", (16, 16)), "add_noise_to_video_latents": False},
+        "add_noise_to_video_latents: not used, as the film begins with an image",
+    ),
+    (
+        BASE,
+        {"video": np.zeros((33, 16, 16, 3), np.float32), "add_noise_to_image_latents": False},
+        "add_noise_to_image_latents: not used, as the film begins with a video",
+    ),
 ]
 
 

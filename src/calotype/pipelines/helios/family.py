@@ -11,6 +11,7 @@ import torch
 from calotype.adapters.lora_families import HeliosLoraLoaderMixin
 from calotype.core.errors import InvalidArgument
 from calotype.core.pipeline import DiffusionPipeline
+from calotype.core.resuming import reopen
 from calotype.core.story import Stream
 from calotype.generation.checks import check_size, check_texts, count
 from calotype.generation.film import ChunkStream, Length
@@ -20,6 +21,7 @@ from calotype.generation.prompts import copied
 from calotype.generation.texts import padded_states
 from calotype.generation.videos import VideoProcessor
 from calotype.pipelines.helios.asked import Film
+from calotype.pipelines.helios.bookmarks import untold
 from calotype.pipelines.helios.faster import Faster
 from calotype.pipelines.helios.kept import KEPT_OF_FILMS
 from calotype.pipelines.helios.past import Window
@@ -28,6 +30,7 @@ from calotype.pipelines.helios.session import Session, resumed
 from calotype.pipelines.switches import Switches
 
 LATENTS = "num_latent_frames_per_chunk"
+TELLING = frozenset({"prompt", "prompt_embeds", "timeline"})  # what a film is to show
 
 
 class Helios(HeliosLoraLoaderMixin, DiffusionPipeline, Faster, Switches):
@@ -169,6 +172,14 @@ class Helios(HeliosLoraLoaderMixin, DiffusionPipeline, Faster, Switches):
         if len(negative) not in (num_videos_per_prompt, len(positive)):
             raise InvalidArgument("negative_prompt", "one text, or as many as there are prompts", f"{len(negative)}")
         return positive, negative if len(negative) == len(positive) else negative[:1].expand(len(positive), -1, -1)
+
+    def resume(self, state_file: str | os.PathLike[str], **changes: Any) -> Stream:
+        """As of any pipeline; a prompt or a timeline among the changes takes the place of all that was told."""
+        if all(changes.get(name) is None for name in TELLING):
+            return super().resume(state_file, **changes)
+        arguments, begun = reopen(self, state_file)
+        kept = {name: value for name, value in arguments.items() if name not in TELLING}
+        return self.stream(**{**kept, **changes}, begun=untold(begun), state_file=state_file)
 
     # ------------------------------------------------------------------ directed while it is made
 

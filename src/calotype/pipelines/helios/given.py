@@ -56,12 +56,14 @@ class Given:
             pixels = None if self.video is None else call.video_processor.preprocess_video(self.video, height, width)
             check_length(pixels, frames, film.shape[0])
             blurs = (Blur(on_video.on, on_picture.low, on_picture.high), on_video)
+            say_unused("the film begins with a video", add_noise_to_image_latents=not on_picture.on)
             return FromFilm(pixels, self.image_latents, self.video_latents, frames, film.window.chunk, blurs)
         if self.image is not None or self.fake_image_latents is not None:
             processor, films = call.video_processor, film.shape[0]
             pixels = None if self.image is None else processor.preprocess(self.image, height, width, batch=films)
             still = None if pixels is None else pixels[:, :, None]
             blurs = (on_picture, Blur(on_picture.on, on_video.low, on_video.high))
+            say_unused("the film begins with an image", add_noise_to_video_latents=not on_video.on)
             return FromPicture(still, self.image_latents, self.fake_image_latents, frames, blurs)
         for kind, blur in (("image", on_picture), ("video", on_video)):
             told = {name.format(kind): getattr(blur, part) != getattr(Blur, part) for part, name in BLURRED.items()}
