@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from training.muon import Muon
+
 SIDE = 16  # a matrix with a shorter side has too few directions to be worth it: first and last layers
 
 
 class Descent:
-    """AdamW, and Muon (arXiv 2502.16982) for the matrices in the middle of networks: more is learnt from each picture.
+    """AdamW, and Muon for the matrices in the middle of networks: more is learnt from each picture.
 
     A convolution's weight counts as the matrix from all that it reads to its channels.
     """
@@ -44,10 +46,7 @@ class Descent:
             torch.optim.AdamW(others, learning_rate, betas, weight_decay=weight_decay)
         ]
         if matrices:
-            muon: Callable[..., torch.optim.Optimizer] = torch.optim.Muon
-            self._optimizers.append(
-                muon(matrices, learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-            )
+            self._optimizers.append(Muon(matrices, learning_rate, weight_decay))
 
     def step(self, rate: float) -> None:
         """Follow the gradients at this part of the learning rate, and forget them."""
