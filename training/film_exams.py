@@ -106,8 +106,11 @@ def changes(pipe: Any, count: int, before: int = 3, after: int = 3, **options: A
 
 
 def untold(pipe: Any, count: int, chunks: int = 8, **options: Any) -> Marks:
-    """How often a ground that no prompt tells is in each later chunk what it was in the first."""
+    """How often what no prompt tells, ground and speed, is in each later chunk what it was in the first."""
     films = prompted(pipe, [plain(one) for one in unseen(count, seed=3)], chunks, **options)
-    grounds = [[watch(chunk).ground for chunk in np.split(film, chunks)] for film in films]
-    kept = [ground == first != UNKNOWN for first, *later in grounds for ground in later]
-    return {"ground": float(np.mean(kept))}
+    seen = [[watch(chunk) for chunk in np.split(film, chunks)] for film in films]
+    kept = {
+        fact: [getattr(one, fact) == getattr(first, fact) != UNKNOWN for first, *later in seen for one in later]
+        for fact in ("ground", "speed")
+    }
+    return {fact: float(np.mean(found)) for fact, found in kept.items()}

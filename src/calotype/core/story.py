@@ -7,11 +7,13 @@ import inspect
 import math
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from calotype.core.awaiting import awaited
 from calotype.core.errors import Cancelled, DeadlinePassed, InvalidArgument
 from calotype.core.resuming import Keeper, with_source_of_noise
 from calotype.core.schema import refuse_unknown
@@ -32,7 +34,10 @@ class Told(Protocol):
 
 
 class Stream(Iterator[Any]):
-    """A call on its way: iterate over its steps, then read ``output``; ``cancel`` stops it between two steps."""
+    """A call on its way: iterate over its steps, then read ``output``; ``cancel`` stops it between two steps.
+
+    In asynchronous programs ``async for`` takes each step in a thread; a task that is cancelled cancels the call.
+    """
 
     def __init__(
         self,
@@ -46,24 +51,31 @@ class Stream(Iterator[Any]):
         self._ends = math.inf if deadline is None else time.monotonic() + deadline
         self._output: Any = None
         self._ended = self._cancelled = False
+        self._turn = RLock()  # of the thread that takes a step, or ends the call
 
     def __next__(self) -> Any:
-        if self._ended:
-            raise StopIteration
-        try:
-            if time.monotonic() > self._ends:
-                raise self._too_late()
-            step = next(self._tale)
-            if self._keeper:
-                self._keeper.note(step)
+        with self._turn:
+            self._end_if_cancelled()
+            if self._ended:
+                raise StopIteration
+            try:
+                if time.monotonic() > self._ends:
+                    raise self._too_late()
+                step = next(self._tale)
+                if self._keeper:
+                    self._keeper.note(step)
+            except StopIteration as end:
+                self._output = end.value
+                self._close()
+                raise
+            except BaseException:
+                self._close()
+                raise
+            self._end_if_cancelled()
             return step
-        except StopIteration as end:
-            self._output = end.value
-            self._close()
-            raise
-        except BaseException:
-            self._close()
-            raise
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return awaited(self, self.cancel)
 
     def _too_late(self) -> DeadlinePassed:
         kept = f"Go on with pipe.resume({str(self._keeper.path)!r})." if self._keeper else ""
@@ -94,9 +106,15 @@ class Stream(Iterator[Any]):
         return self.output
 
     def cancel(self) -> None:
-        """Stop here. The pipeline is as it was before the call."""
+        """Stop here, or after the step at work. The pipeline is as it was before the call."""
         if not self._ended:
             self._cancelled = True
+            with self._turn:
+                if inspect.getgeneratorstate(self._tale) != inspect.GEN_RUNNING:  # else a callback of the step asks
+                    self._end_if_cancelled()
+
+    def _end_if_cancelled(self) -> None:
+        if self._cancelled and not self._ended:
             self._close()
 
     def __enter__(self) -> Stream:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from calotype.core.awaiting import awaited
 from calotype.core.errors import InvalidArgument
 from calotype.core.story import Stream
 from calotype.generation.state import Step
@@ -72,8 +74,16 @@ class Length:
         return whole - before
 
 
-class ChunkStream(Stream):
-    """A film on its way: iterate over its chunks. ``steps`` hands out every step as well."""
+class Chunks(Iterator[Chunk]):
+    """A film that is made step by step: iterate over its chunks, also with ``async for``."""
+
+    @abstractmethod
+    def steps(self) -> Iterator[Taken | Chunk]:
+        """Each step as it is taken, and each chunk as it is finished."""
+
+    @abstractmethod
+    def _leave(self) -> None:
+        """Make no more of it."""
 
     def __next__(self) -> Chunk:
         for told in self.steps():
@@ -81,11 +91,23 @@ class ChunkStream(Stream):
                 return told
         raise StopIteration
 
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        async for told in awaited(self.steps(), self._leave):
+            if isinstance(told, Chunk):
+                yield told
+
+
+class ChunkStream(Chunks, Stream):
+    """A call for a film on its way."""
+
     def steps(self) -> Iterator[Taken | Chunk]:
         """Each step as it is taken, and each chunk as it is finished."""
         with suppress(StopIteration):
             while True:
-                yield super().__next__()
+                yield Stream.__next__(self)
+
+    def _leave(self) -> None:
+        self.cancel()
 
     @property
     def output(self) -> Any:

@@ -14,14 +14,14 @@ from calotype.core.atomic import check_writable
 from calotype.core.errors import InvalidArgument, Unready
 from calotype.core.resuming import StateFile, beside_bookmark, reopen, with_source_of_noise
 from calotype.generation.checks import check_texts, count
-from calotype.generation.film import Chunk, Taken
+from calotype.generation.film import Chunk, Chunks, Taken
 from calotype.generation.timeline import BLEND, LAST, Cut, Timeline, chunk_of, cut_at, timeline_of
 from calotype.pipelines.helios.bookmarks import beginning, check_bookmark
 
 Bookmark = dict[str, Any] | None  # of the beginning there is none
 
 
-class Session(Iterator[Chunk]):
+class Session(Chunks):
     """A film whose prompt may change while it is made: iterate over its chunks; direct it from this thread or another.
 
     A bookmark is kept of each of the last ``remember`` chunks, and the film can go back to any of them.
@@ -60,12 +60,6 @@ class Session(Iterator[Chunk]):
         self._begin(begun)
 
     # ------------------------------------------------------------------ watching
-
-    def __next__(self) -> Chunk:
-        for told in self.steps():
-            if isinstance(told, Chunk):
-                return told
-        raise StopIteration
 
     def steps(self) -> Iterator[Taken | Chunk]:
         """Each step as it is taken, and each chunk as it is finished. It waits while the session is paused."""
@@ -163,6 +157,9 @@ class Session(Iterator[Chunk]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _leave(self) -> None:
         self.stop()
 
     # ------------------------------------------------------------------ behind it
