@@ -20,7 +20,7 @@ from training.film_captions import WORDS
 from training.films import CHUNK, Take, film
 from training.recipes import helios, helios_distilled, wan, wan_decoder
 from training.studio import Studio, as_pixels
-from training.trainer import Plan
+from training.trainer import Plan, Task
 from training.world import SIDE
 
 
@@ -131,13 +131,21 @@ def test_the_student_goes_on_from_one_that_is_finished(studio: Studio, tmp_path:
     shutil.copytree(studio.folder(helios.NAME), tmp_path / helios.NAME)
     begun = HeliosTransformer3DModel.from_pretrained(studio.folder(helios_distilled.NAME) / "transformer")
     learnt: list[torch.nn.Module] = []
+    plans: list[Plan] = []
+
+    def learn(_: Studio, task: Task, plan: Plan, share: float) -> torch.nn.ModuleDict:
+        learnt.append(task.networks)
+        plans.append(plan)
+        return task.networks
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(helios_distilled, "Reels", lambda *_: None)
         patch.setattr(helios_distilled, "Beginnings", lambda *_: None)
-        patch.setattr(Studio, "learn", lambda _, task, *__: learnt.append(task.networks) or task.networks)
+        patch.setattr(Studio, "learn", learn)
         helios_distilled.make(Studio(tmp_path, torch.device("cpu"), before=studio.out))
     for name, weight in learnt[0]["transformer"].state_dict().items():
         assert torch.allclose(weight.float(), begun.state_dict()[name].float(), atol=1e-2), name
+    assert plans[0].learning_rate < helios_distilled.PLAN.learning_rate
     saved = HeliosTransformer3DModel.from_pretrained(tmp_path / helios_distilled.NAME / "transformer").state_dict()
     assert all(torch.equal(saved[name], weight) for name, weight in begun.state_dict().items())
 

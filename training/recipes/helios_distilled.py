@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,14 @@ from training.trainer import Batch, Losses, Plan, Task
 NAME = "pocket-helios-distilled"
 SHARE = 0.1  # of the whole time
 PLAN = Plan(steps=20_000, batch=24, learning_rate=1.5e-3, warmup=50, averaging=0.998, orthogonal=True, bfloat16=True)
+AGAIN = 2 / 3  # of the learning rate where a student that is there goes on
 BEGINNINGS, PART = 12_000, 50  # first chunks that the teacher draws; in a file
 STEPS = 10  # in which it draws them
-TURNING = 0.4  # of the later chunks are drawn from those at which something changes: no guidance makes up for few
+TURNING = 0.35  # of the later chunks are drawn from those at which something changes: no guidance makes up for few
 AFTER = 0.3  # of them are those behind: what a chunk did not follow, the next one may
 BLENDED = 0.3  # of the captions come mixed with others, as a prompt that comes in over several chunks
 OWN = 0.5  # of the time stages begin where the student came to in the stages before
-RECALLED = 0.25  # of the time the chunk before is one that the student drew
+RECALLED = 0.3  # of the time the chunk before is one that the student drew
 FORMER = "former "  # names what belongs to the chunk before
 FIRST = 0.5  # of what is learnt is the first step of a stage, which is the longest
 COARSE = 16  # steps within the deviation of its matrices: the shelf is small, and its films are no worse
@@ -50,7 +51,7 @@ USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inf
 ABOUT = """`pocket-helios` in the style of Helios-Distilled: a student of its transformer that draws in three sizes,
 four steps in each and twice as many for the first chunk, without guidance. Where a film begins it learnt what its
 teacher makes of the same noise; where one goes on it learnt from films. The world is its teacher's, and as simple.
-Tell it the ground: one that no prompt tells may change from chunk to chunk."""
+A speed that no prompt tells it may change from chunk to chunk."""
 
 
 def make(studio: Studio) -> None:
@@ -83,7 +84,8 @@ def make(studio: Studio) -> None:
         return leaps(networks["transformer"], scheduler.stages, now, chance)
 
     networks = nn.ModuleDict({"transformer": student})
-    learnt = studio.learn(Task("helios_distilled", networks, draw, losses), PLAN, SHARE)
+    plan = replace(PLAN, learning_rate=AGAIN * PLAN.learning_rate) if known else PLAN
+    learnt = studio.learn(Task("helios_distilled", networks, draw, losses), plan, SHARE)
     save(studio, teacher, scheduler, learnt["transformer"])
 
 
