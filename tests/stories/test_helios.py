@@ -15,6 +15,7 @@ from PIL import Image
 
 from calotype import HeliosDMDScheduler, HeliosPipeline, HeliosPyramidPipeline, HeliosScheduler
 from calotype.core.errors import Cancelled, CorruptFile, InvalidArgument, Unready
+from calotype.core.resuming import StateFile
 from calotype.generation.film import Chunk
 from calotype.generation.timeline_files import read_timeline
 from tests.tiny_helios import pipeline, schedulers, transformer
@@ -568,6 +569,13 @@ def test_what_a_film_that_goes_on_is_told_anew_takes_the_place_of_what_it_was_to
     for told in ({"timeline": TURNS}, {"prompt": "and cat"}) if begun else ({"timeline": TURNS},):
         shutil.copy(tmp_path / "film.state", tmp_path / "copy")
         assert np.array_equal([*base().resume(tmp_path / "copy", **told)][-1].frames, expected.frames)
+
+
+def test_a_film_without_a_chunk_yet_may_be_told_otherwise(tmp_path: Path) -> None:
+    told = {"num_frames": 33, **SMALL}
+    StateFile(base(), tmp_path / "state", {"prompt": "hello", "generator": source(), **told}).write(None)
+    made = next(base().resume(tmp_path / "state", prompt="and cat")).frames
+    assert np.array_equal(made, base()("and cat", generator=source(), **told).frames)
 
 
 def test_states_that_a_callback_put_in_give_way_to_what_is_told_anew(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ Piece = TypeVar("Piece")
 
 
 async def awaited(pieces: Iterator[Piece], leave: Callable[[], None]) -> AsyncIterator[Piece]:
-    """Each piece, made in a thread. A task that is cancelled leaves the work: after the step that it is at, at once."""
+    """Each piece, made in a thread. A task that is cancelled waits for the step at work, and leaves what is left."""
     while True:
         made = asyncio.ensure_future(asyncio.to_thread(next, pieces, END))
         try:

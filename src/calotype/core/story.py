@@ -55,7 +55,6 @@ class Stream(Iterator[Any]):
 
     def __next__(self) -> Any:
         with self._turn:
-            self._end_if_cancelled()
             if self._ended:
                 raise StopIteration
             try:
@@ -71,7 +70,8 @@ class Stream(Iterator[Any]):
             except BaseException:
                 self._close()
                 raise
-            self._end_if_cancelled()
+            if self._cancelled:  # meanwhile, by a callback or another thread
+                self._close()
             return step
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -82,6 +82,8 @@ class Stream(Iterator[Any]):
         return DeadlinePassed("deadline", f"an end within {self._deadline:g} seconds", "work left to do", kept)
 
     def _close(self) -> None:
+        if self._ended:
+            return
         self._ended = True
         self._tale.close()
         self.pipe.maybe_free_model_hooks()
@@ -111,11 +113,7 @@ class Stream(Iterator[Any]):
             self._cancelled = True
             with self._turn:
                 if inspect.getgeneratorstate(self._tale) != inspect.GEN_RUNNING:  # else a callback of the step asks
-                    self._end_if_cancelled()
-
-    def _end_if_cancelled(self) -> None:
-        if self._cancelled and not self._ended:
-            self._close()
+                    self._close()
 
     def __enter__(self) -> Stream:
         return self

@@ -50,7 +50,7 @@ def beginning(timeline: Timeline) -> dict[str, Any]:
 def untold(begun: dict[str, Any]) -> dict[str, Any]:
     """The place without what the film was told until then, for one that is told otherwise from there on."""
     states = {name: states for name, states in begun.get("replaced", {}).items() if name != "prompt_embeds"}
-    return begun and {**begun, "timeline": None, "replaced": states}
+    return {**begun, "timeline": None, "replaced": states}
 
 
 def gone_on(begun: dict[str, Any], call: Any, film: Film, script: Script, generator: Generators) -> Past | None:

@@ -179,7 +179,7 @@ class Helios(HeliosLoraLoaderMixin, DiffusionPipeline, Faster, Switches):
             return super().resume(state_file, **changes)
         arguments, begun = reopen(self, state_file)
         kept = {name: value for name, value in arguments.items() if name not in TELLING}
-        return self.stream(**{**kept, **changes}, begun=untold(begun), state_file=state_file)
+        return self.stream(**{**kept, **changes}, begun=begun and untold(begun), state_file=state_file)
 
     # ------------------------------------------------------------------ directed while it is made
 
