@@ -8,8 +8,6 @@ import pytest
 
 import calotype
 
-FILMED = {"colour": 0.9, "shape": 0.8, "direction": 0.8}  # how often films are to be right
-
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):

@@ -51,7 +51,7 @@ USUAL = {name: value for name, value in helios.USUAL.items() if name != "num_inf
 ABOUT = """`pocket-helios` in the style of Helios-Distilled: a student of its transformer that draws in three sizes,
 four steps in each and twice as many for the first chunk, without guidance. Where a film begins it learnt what its
 teacher makes of the same noise; where one goes on it learnt from films. The world is its teacher's, and as simple.
-A speed that no prompt tells it may change from chunk to chunk."""
+A speed that no prompt tells may change from chunk to chunk."""
 
 
 def make(studio: Studio) -> None:
